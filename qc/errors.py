@@ -1,0 +1,81 @@
+"""Every error that shiftmix raises on purpose, named by what its user met.
+
+An error says four things: what was met, where (file, line, column, row, count), why it matters,
+and what to do next. It carries them as data, so that a report can print them as a table, and it
+survives pickling, so that it can cross from a worker process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The place a problem was met; whatever does not apply is None."""
+
+    path: str | None = None
+    line: str | None = None
+    column: str | None = None
+    row: int | None = None
+    count: int | None = None
+
+    def __str__(self) -> str:
+        named = {
+            "file": self.path,
+            "line": None if self.line is None else repr(self.line),
+            "column": None if self.column is None else repr(self.column),
+            "row": self.row,
+            "count": self.count,
+        }
+        return ", ".join(f"{name} {value}" for name, value in named.items() if value is not None)
+
+
+class ShiftmixError(Exception):
+    """Root of all errors of this project.
+
+    Parameters
+    ----------
+    what : str
+        What was met, with the offending value.
+    where : Where
+        File, line, column, row and count, as far as they apply.
+    remedy : str
+        The next step for the person who reads it.
+    """
+
+    def __init__(self, what: str, where: Where | None = None, remedy: str = "") -> None:
+        # All arguments go to Exception so that pickle can rebuild the error from `args`.
+        super().__init__(what, where, remedy)
+        self.what = what
+        self.where = where or Where()
+        self.remedy = remedy
+
+    @property
+    def sentence(self) -> str:
+        """What was met, and where; without the remedy."""
+        place = str(self.where)
+        return f"{self.what} ({place})" if place else self.what
+
+    def __str__(self) -> str:
+        return f"{self.sentence}. {self.remedy}" if self.remedy else self.sentence
+
+
+class ConfigError(ShiftmixError):
+    """plant.toml says something that cannot be used."""
+
+
+class ReadingsError(ShiftmixError):
+    """The measurements of a line's shift cannot be used."""
+
+
+class FitError(ShiftmixError):
+    """A mixture was asked for that cannot be fitted (the call is at fault, not the data)."""
+
+
+class StorageError(ShiftmixError):
+    """Results cannot be written, read or verified."""
+
+
+class PointerMoved(StorageError):  # noqa: N818 - what happened, and no fault of anybody
+    """Another run published this shift since this run read the pointer."""

@@ -1,0 +1,245 @@
+"""The plant as records: lines, gauges, batches, policy, and the calendar of shifts.
+
+`config/` reads them from plant.toml; every other wing receives them. They are frozen and already
+judged: a record that exists is valid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from qc.errors import ConfigError
+
+Layout = Literal["hive", "files"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """What is known of the instrument, in the line's unit.
+
+    Attributes
+    ----------
+    resolution : float or None
+        Step between two values the instrument can show; readings are rounded to the nearest.
+    origin : float
+        A value on the grid of the instrument (0 unless the grid is shifted).
+    range : (float, float) or None
+        Lowest and highest reading the instrument can give; readings outside are invalid.
+    sentinels : tuple of float
+        Values that mean "no reading", such as 9.999.
+    """
+
+    resolution: float | None = None
+    origin: float = 0.0
+    range: tuple[float, float] | None = None
+    sentinels: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One size that the line may run; all but the name may be unknown.
+
+    Attributes
+    ----------
+    nominal : float or None
+        Design target, in the line's unit.
+    max_drift : float or None
+        How far the batch's mean may lie from its nominal (a hard bound), in the line's unit.
+    usual_sd : float or None
+        The batch's usual standard deviation, in the line's unit.
+    lsl, usl : float or None
+        Lower and upper specification limits, in the line's unit.
+    """
+
+    name: str
+    nominal: float | None = None
+    max_drift: float | None = None
+    usual_sd: float | None = None
+    lsl: float | None = None
+    usl: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The plant's rules for one line.
+
+    Attributes
+    ----------
+    min_posterior : float
+        An item is ambiguous when the posterior of its batch is below this.
+    max_misassigned_ppm : float or None
+        Where stated, it replaces `min_posterior`: hold the fewest items that keep the expected
+        misassigned share of the assigned ones under it.
+    atypical_level : float
+        An item is atypical when its two-sided tail probability is below this under every batch.
+    min_items : int
+        Fewer valid items than this are not assessed.
+    fit_window : int
+        Shifts that one fit covers: 1 is this shift alone.
+    max_invalid_share : float
+        More invalid readings than this and the line's shift is not assessed.
+    max_held_share : float
+        More held items than this and the line needs action.
+    """
+
+    min_posterior: float = 0.95
+    max_misassigned_ppm: float | None = None
+    atypical_level: float = 1e-6
+    min_items: int = 50
+    fit_window: int = 1
+    max_invalid_share: float = 0.05
+    max_held_share: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A production line and what is measured on it."""
+
+    name: str
+    characteristic: str
+    unit: str
+    column: str
+    batches: tuple[Batch, ...]
+    gauge: Gauge = field(default_factory=Gauge)
+    policy: Policy = field(default_factory=Policy)
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftTimes:
+    """A shift of the calendar: its name and local start and end; it may run over midnight."""
+
+    name: str
+    start: time
+    end: time
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A work period: production date (the local date on which it starts) and shift name.
+
+    Attributes
+    ----------
+    start, end : datetime
+        In UTC, so that differences are true on the nights of daylight saving; `end` is exclusive.
+    """
+
+    date: date
+    name: str
+    start: datetime
+    end: datetime
+
+    def __str__(self) -> str:
+        return f"{self.date} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Names of the input's columns; None where the plant records nothing of the kind.
+
+    `item` None means that no id is recorded: items are then named by file and row.
+    """
+
+    item: str | None = "item_id"
+    measured_at: str | None = None
+    line: str | None = None
+    lot: str | None = None
+    known_batch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """The whole configuration.
+
+    Attributes
+    ----------
+    storage, readings : str
+        Root folder of the results and of the measurements (absolute).
+    layout : {"hive", "files"}
+        ``hive``: ``line=A/date=2026-11-22/shift=early/*.parquet`` under `readings`;
+        ``files``: one file per shift by `pattern`, with a line column.
+    pattern : str or None
+        For ``files``: path below `readings` with ``{date}`` and ``{shift}``.
+    column_prefix : str
+        Put before the names of our own columns in the published items.
+    source : str
+        The file the configuration was read from.
+    """
+
+    name: str
+    time_zone: str
+    storage: str
+    readings: str
+    layout: Layout
+    pattern: str | None
+    columns: Columns
+    shifts: tuple[ShiftTimes, ...]
+    lines: tuple[Line, ...]
+    column_prefix: str = ""
+    source: str = "plant.toml"
+
+    def line(self, name: str) -> Line:
+        """The line of that name; ConfigError where there is none."""
+        for line in self.lines:
+            if line.name == name:
+                return line
+        known = ", ".join(line.name for line in self.lines)
+        raise ConfigError(
+            f"no line {name!r} in {self.source}", remedy=f"Name one of its lines: {known}"
+        )
+
+    def shift(self, day: date, name: str) -> Shift:
+        """The work period that starts on `day` under that name.
+
+        Times are the plant's wall clock. On the nights of daylight saving a shift is an hour
+        shorter or longer; a boundary that the clock skips is taken when the clock resumes, one
+        that comes twice the first time it comes.
+        """
+        for times in self.shifts:
+            if times.name == name:
+                ends = day if times.end > times.start else day + timedelta(days=1)
+                return Shift(
+                    day, name, self._moment(day, times.start), self._moment(ends, times.end)
+                )
+        known = ", ".join(times.name for times in self.shifts)
+        raise ConfigError(
+            f"no shift {name!r} in {self.source}", remedy=f"Name one of its shifts: {known}"
+        )
+
+    def shifts_of(self, day: date) -> tuple[Shift, ...]:
+        """The work periods that start on `day`, in order of their start."""
+        shifts = (self.shift(day, times.name) for times in self.shifts)
+        return tuple(sorted(shifts, key=lambda shift: (shift.start, shift.name)))
+
+    def last_ended_shift(self, now: datetime) -> Shift:
+        """The shift that ended last before the aware moment `now`."""
+        today = now.astimezone(ZoneInfo(self.time_zone)).date()
+        days = (today - timedelta(days=back) for back in range(3))
+        ended = [shift for day in days for shift in self.shifts_of(day) if shift.end <= now]
+        return max(ended, key=lambda shift: (shift.end, shift.start))
+
+    def _moment(self, day: date, wall: time) -> datetime:
+        return datetime.combine(day, wall, tzinfo=ZoneInfo(self.time_zone)).astimezone(UTC)
+
+
+def config_sha256(plant: Plant, line: Line, shift: Shift) -> str:
+    """Hash of the configuration that a line's result depends on, in one shift.
+
+    Its own section with policy, the shift's times and the input's columns; other lines and the
+    wording of reports do not count.
+    """
+    content = json.dumps(
+        {
+            "line": asdict(line),
+            "shift": asdict(shift),
+            "columns": asdict(plant.columns),
+            "prefix": plant.column_prefix,
+        },
+        sort_keys=True,
+        default=str,
+    )
+    return hashlib.sha256(content.encode()).hexdigest()
