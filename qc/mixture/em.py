@@ -1,0 +1,122 @@
+"""EM for a Gaussian mixture on a tally, accelerated by SQUAREM, never losing likelihood.
+
+    E step   tau_ik = w_k f_ik / sum_j w_j f_ij                                (likelihood.py)
+    M step   w_k  = sum_i n_i tau_ik / n
+             mu_k <- mu_k + s_k * mean(u)
+             s_k^2 <- s_k^2 * mean(u^2) - (change of mu_k)^2
+
+with u = (z - mu_k) / s_k averaged over the component's items, which for rounded readings are
+moments of the truncated normal: the M step has a closed form for both likelihoods. Priors enter
+the M step as conditional maximisers (mean, then variance), bounds by clipping, which is exact for
+each since both conditional objectives have one maximum.
+
+Dempster, Laird and Rubin 1977; McLachlan and Jones 1988; Varadhan and Roland 2008 (SQUAREM, S3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qc.mixture.likelihood import Cells, Expectation, Theta, e_step
+from qc.mixture.priors import Constraints
+
+Floats = NDArray[np.float64]
+
+NO_ITEMS = 1e-3  # expected items below which a falling component is set to weight zero
+LONGEST_STEP = 64.0  # of the extrapolation, in EM steps
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """A point of the search: parameters, the E step there, objective, passes made so far."""
+
+    theta: Theta
+    expectation: Expectation
+    objective: float
+    passes: int
+
+
+def evaluate(cells: Cells, theta: Theta, limits: Constraints, passes: int) -> State:
+    """The state at theta: one pass over the tally."""
+    expectation = e_step(cells, theta)
+    objective = expectation.log_likelihood + limits.log_prior(theta.means, theta.sds)
+    return State(theta, expectation, objective, passes + 1)
+
+
+def m_step(theta: Theta, expected: Expectation, limits: Constraints) -> Theta:
+    """The parameters that maximise the expected complete log-likelihood plus log prior."""
+    items = expected.items
+    weights = items / items.sum()
+    # A component that EM is driving to nothing (its items shrink at every step) is let go.
+    weights[(items < NO_ITEMS) & (weights < theta.weights)] = 0.0
+    weights /= weights.sum()
+    own = items[: theta.k]
+    variance = theta.sds**2
+    information = own / variance
+    target = information * (theta.means + theta.sds * expected.shift)
+    means = (target + limits.precision * limits.nominal) / np.maximum(
+        information + limits.precision, np.finfo(float).tiny
+    )
+    means = np.clip(means, limits.mean_low, limits.mean_high)
+    moved = means - theta.means
+    square = variance * expected.square - 2.0 * moved * theta.sds * expected.shift + moved**2
+    square = (own * square + limits.sd_items * limits.sd_square) / np.maximum(
+        own + limits.sd_items, np.finfo(float).tiny
+    )
+    means, sds = limits.clip(means, np.sqrt(np.maximum(square, 0.0)))
+    # A component without items and without a prior says nothing: it stays where it is.
+    silent = (own <= 0) & (limits.precision == 0)
+    return Theta(weights, np.where(silent, theta.means, means), np.where(silent, theta.sds, sds))
+
+
+def em_update(cells: Cells, state: State, limits: Constraints) -> State:
+    """One plain EM step."""
+    theta = m_step(state.theta, state.expectation, limits)
+    return evaluate(cells, theta, limits, state.passes)
+
+
+def squarem_update(cells: Cells, state: State, limits: Constraints) -> State:
+    """Two EM steps and an extrapolation along them, kept only if it gains."""
+    first = em_update(cells, state, limits)
+    second = em_update(cells, first, limits)
+    x0, x1, x2 = (_flatten(s.theta, second.theta) for s in (state, first, second))
+    step, curve = x1 - x0, (x2 - x1) - (x1 - x0)
+    length = np.linalg.norm(curve)
+    if length == 0 or not np.isfinite(length):
+        return second
+    stretch = min(max(float(np.linalg.norm(step) / length), 1.0), LONGEST_STEP)
+    jumped = x0 + 2.0 * stretch * step + stretch**2 * curve
+    theta = _unflatten(jumped, second.theta, limits)
+    if theta is None:
+        return second
+    trial = evaluate(cells, theta, limits, second.passes)
+    if trial.objective >= second.objective:
+        return trial
+    return State(second.theta, second.expectation, second.objective, trial.passes)
+
+
+def _flatten(theta: Theta, reference: Theta) -> Floats:
+    """Unconstrained coordinates: log weights of live components, means, log sds."""
+    live = reference.weights > 0
+    return np.concatenate(
+        [np.log(np.maximum(theta.weights[live], 1e-300)), theta.means, np.log(theta.sds)]
+    )
+
+
+def _unflatten(x: Floats, reference: Theta, limits: Constraints) -> Theta | None:
+    live = reference.weights > 0
+    count = int(live.sum())
+    if (
+        not np.isfinite(x).all()
+        or np.abs(x[:count]).max() > 600
+        or x[count + reference.k :].max() > 600
+    ):
+        return None
+    weights = np.zeros_like(reference.weights)
+    weights[live] = np.exp(x[:count])
+    means, sds = x[count : count + reference.k], np.exp(x[count + reference.k :])
+    means, sds = limits.clip(means, sds)
+    return Theta(weights / weights.sum(), means, sds)

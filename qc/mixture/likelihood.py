@@ -1,0 +1,135 @@
+"""The log-likelihood of a mixture on a tally, and the E step that comes with it.
+
+Everything here is in standard units, z = (x - location) / scale, so that nothing depends on the
+unit or the level of the readings.
+
+    symbol      name            meaning
+    z_i, n_i    cells.z, .n     distinct reading i and its count
+    h           cells.width     width of a reading's cell; 0: the density is used
+    w_k         theta.weights   weight of component k; the last one is the background, if any
+    mu_k, s_k   theta.means, theta.sds
+    f_ik                        density of reading i under component k, or probability of its cell
+    tau_ik      tau             posterior of component k given reading i (Dempster et al. 1977)
+    M_j         moments         E[u^j | cell], u = (z - mu_k) / s_k; without a cell simply u^j
+
+    log L = sum_i n_i log sum_k w_k f_ik
+
+For rounded readings this is the likelihood of grouped data (McLachlan and Jones 1988).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from qc.mixture.interval import LOG_SQRT_2PI, interval_moments
+
+Floats = NDArray[np.float64]
+
+BLOCK = 1 << 15  # readings a step at a time: keeps memory flat and the working set in cache
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """A tally in standard units: readings (m,), counts (m,), and the width of a cell (0: none).
+
+    `background` is the log density of the uniform component in standard units, or None.
+    """
+
+    z: Floats
+    n: Floats
+    width: float
+    background: float | None
+
+    @property
+    def total(self) -> float:
+        """Number of items."""
+        return float(self.n.sum())
+
+    def blocks(self) -> list[Cells]:
+        """The same cells in pieces of at most BLOCK readings, in order."""
+        starts = range(0, len(self.z), BLOCK)
+        return [
+            Cells(self.z[i : i + BLOCK], self.n[i : i + BLOCK], self.width, self.background)
+            for i in starts
+        ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Theta:
+    """Parameters in standard units: weights (K,) or with background (K + 1,), means, sds (K,)."""
+
+    weights: Floats
+    means: Floats
+    sds: Floats
+
+    @property
+    def k(self) -> int:
+        """Number of Gaussian components."""
+        return len(self.means)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expectation:
+    """What one pass over the tally gives, summed over the readings with n_i tau_ik as weights.
+
+    Attributes
+    ----------
+    log_likelihood : float
+    items : ndarray of shape (K,) or (K + 1,)
+        Expected number of items of each component.
+    shift, square : ndarray of shape (K,)
+        Means of u and u^2 over the component's items, u = (z - mu_k) / s_k.
+    """
+
+    log_likelihood: float
+    items: Floats
+    shift: Floats
+    square: Floats
+
+
+def log_components(cells: Cells, theta: Theta, order: int = 0) -> tuple[Floats, list[Floats]]:
+    """Log of f_ik, shape (m, K) or (m, K + 1), and M_1 ... M_order, each of shape (m, K)."""
+    u = (cells.z[:, None] - theta.means) / theta.sds
+    if cells.width > 0:
+        log_f, moments = interval_moments(u, cells.width / theta.sds, order)
+    else:
+        log_f = -0.5 * u**2 - (LOG_SQRT_2PI + np.log(theta.sds))
+        moments = [u**j for j in range(1, order + 1)]
+    if cells.background is not None:
+        level = cells.background + (np.log(cells.width) if cells.width > 0 else 0.0)
+        log_f = np.column_stack([log_f, np.full(len(u), level)])
+    return log_f, moments
+
+
+def posteriors(cells: Cells, theta: Theta, order: int = 0) -> tuple[Floats, Floats, list[Floats]]:
+    """Log f_i of each reading (m,), tau (m, K or K + 1), and the moments asked for."""
+    log_f, moments = log_components(cells, theta, order)
+    with np.errstate(divide="ignore"):
+        joint = log_f + np.log(theta.weights)
+    total = np.asarray(logsumexp(joint, axis=1))
+    return total, np.exp(joint - total[:, None]), moments
+
+
+def e_step(cells: Cells, theta: Theta) -> Expectation:
+    """One pass over the tally: log-likelihood and the expected sufficient statistics."""
+    log_likelihood = 0.0
+    items = np.zeros(len(theta.weights))
+    first, second = np.zeros(theta.k), np.zeros(theta.k)
+    for block in cells.blocks():
+        total, tau, (m1, m2) = posteriors(block, theta, order=2)
+        log_likelihood += float(block.n @ total)
+        weighted = block.n[:, None] * tau
+        items += weighted.sum(axis=0)
+        first += (weighted[:, : theta.k] * m1).sum(axis=0)
+        second += (weighted[:, : theta.k] * m2).sum(axis=0)
+    own = np.maximum(items[: theta.k], np.finfo(float).tiny)
+    return Expectation(log_likelihood, items, first / own, second / own)
+
+
+def log_likelihood(cells: Cells, theta: Theta) -> float:
+    """Log-likelihood alone."""
+    return float(sum(float(b.n @ posteriors(b, theta)[0]) for b in cells.blocks()))

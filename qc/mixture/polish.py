@@ -1,0 +1,121 @@
+"""From a rough start to a certified optimum: SQUAREM until the summit is near, then Newton.
+
+The certificate is the Newton decrement, 1/2 g' I^-1 g: the nats that the log-likelihood could
+still gain if it were the parabola that fits it here. A small step of EM would say nothing, since
+EM moves slowly exactly where batches overlap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from qc.mixture.em import State, evaluate, squarem_update
+from qc.mixture.information import Curvature, curvature
+from qc.mixture.likelihood import Cells, Floats, Theta
+from qc.mixture.priors import Constraints
+from qc.mixture.spurious import Fault, spurious
+
+GAP = 1e-9  # nats: nearer to the optimum than this is there
+MAX_PASSES = 2000
+NEAR = 50.0  # nats: further from the summit than this, Newton's parabola is not trusted
+PATIENCE = 3  # cycles without gain where the information is singular: a ridge, not a summit
+NEWTON_TRIALS = 4  # halvings of a step that does not gain
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Summit:
+    """Where the ascent ended.
+
+    Attributes
+    ----------
+    theta : Theta
+    objective : float
+        Log-likelihood plus log prior, in standard units.
+    log_likelihood : float
+        In standard units.
+    gap : float
+        Nats still to gain, by the Newton decrement; infinite where the information is singular.
+    curvature : Curvature
+        Score and information at theta.
+    passes : int
+        Passes over the tally that it took.
+    faults : dict of int to Fault
+        Spurious components; empty for an admissible optimum.
+    """
+
+    theta: Theta
+    objective: float
+    log_likelihood: float
+    gap: float
+    curvature: Curvature
+    passes: int
+    faults: dict[int, Fault]
+
+    @property
+    def converged(self) -> bool:
+        """Whether the certificate was reached."""
+        return self.gap <= GAP
+
+
+def polish(cells: Cells, start: Theta, limits: Constraints, passes: int = MAX_PASSES) -> Summit:
+    """Climb from `start` to the nearest optimum; the objective never falls.
+
+    Parameters
+    ----------
+    cells : Cells
+    start : Theta
+    limits : Constraints
+    passes : int
+        Bound on the passes over the tally.
+    """
+    state = evaluate(cells, start, limits, 0)
+    before, idle = -np.inf, 0
+    while True:
+        # Newton costs two passes a try: only where the last cycle says the summit is near.
+        if state.objective - before < NEAR:
+            bend = curvature(cells, state.theta, limits)
+            state = replace(state, passes=state.passes + 1)
+            step, gap = bend.newton_step() or (None, np.inf)
+            if gap <= GAP or state.passes >= passes or idle == PATIENCE:
+                reached = state.expectation.log_likelihood
+                faults = spurious(cells, state.theta, limits)
+                return Summit(
+                    state.theta, state.objective, reached, gap, bend, state.passes, faults
+                )
+            better = None if step is None else _newton_update(cells, state, limits, step)
+            if better is not None:
+                before, idle, state = state.objective, 0, better
+                continue
+        before = state.objective
+        state = squarem_update(cells, state, limits)
+        idle = idle + 1 if state.objective - before < GAP else 0
+
+
+def _newton_update(cells: Cells, state: State, limits: Constraints, step: Floats) -> State | None:
+    """The Newton step, halved until it gains; None where it does not."""
+    passes = state.passes
+    for halving in range(NEWTON_TRIALS):
+        theta = stepped(state.theta, step * 0.5**halving, limits)
+        if theta is None:
+            continue
+        trial = evaluate(cells, theta, limits, passes)
+        passes = trial.passes
+        if trial.objective > state.objective:
+            return trial
+    return None
+
+
+def stepped(theta: Theta, step: Floats, limits: Constraints) -> Theta | None:
+    """Theta after a step in (alpha, mu, eta); None where the step is absurdly long."""
+    k, c = theta.k, len(theta.weights)
+    if (
+        not np.isfinite(step).all()
+        or np.abs(step[:c]).max() > 20
+        or np.abs(step[c + k :]).max() > 5
+    ):
+        return None
+    weights = theta.weights * np.exp(step[:c])
+    means, sds = limits.clip(theta.means + step[c : c + k], theta.sds * np.exp(step[c + k :]))
+    return Theta(weights / weights.sum(), means, sds)

@@ -1,0 +1,143 @@
+"""The search for the highest optimum: starts, short runs, climbs, rearrangements.
+
+The likelihood of a mixture has many local maxima, so one start proves nothing. All starts climb
+together on a coarse copy of the tally (starts.py); the distinct end points are climbed to their
+summits (polish.py); then the best is taken apart, component by component, and put together anew
+until that gains nothing. The same tally always gives the same answer: the seed is part of the
+method.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qc.mixture.likelihood import Cells
+from qc.mixture.polish import Summit, polish
+from qc.mixture.priors import Constraints
+from qc.mixture.spurious import spurious
+from qc.mixture.starts import Coarse, Runs, coarsen, first_starts, rearranged, short_runs
+
+N_STARTS = 18
+POLISHED = 6  # distinct end points of a round that are climbed to the summit
+ROUNDS = 6  # of rearrangements, at most
+CONTENDERS = 20.0  # nats on the coarse copy: further below the best is not climbed on the tally
+SAME_NATS = 1e-6  # summits nearer than this are one
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """Evidence of the search.
+
+    Attributes
+    ----------
+    summits : tuple of Summit
+        Distinct optima, best first.
+    reached : tuple of int
+        Starts that led to each.
+    starts : int
+    passes : int
+        Passes over the tally, of all distinct summits together.
+    """
+
+    summits: tuple[Summit, ...]
+    reached: tuple[int, ...]
+    starts: int
+    passes: int
+
+
+def search(cells: Cells, limits: Constraints, nominal: NDArray[np.bool_], seed: int) -> Search:
+    """Find the distinct best optima.
+
+    Parameters
+    ----------
+    cells : Cells
+    limits : Constraints
+    nominal : ndarray of bool, shape (K,)
+        Components whose nominal is known: they start there in every run.
+    seed : int
+        Of the k-means++ starts.
+    """
+    coarse = coarsen(cells)
+    count = N_STARTS if len(nominal) > 1 else 1
+    runs = first_starts(cells, coarse, limits, nominal, count, seed)
+    summits, reached = _round(cells, coarse, limits, runs)
+    starts = count
+    for _ in range(ROUNDS if count > 1 else 0):
+        best = _best(summits)
+        moves = rearranged(cells, coarse, limits, nominal, best.theta)
+        if moves is None:
+            break
+        more, members = _round(cells, coarse, limits, moves)
+        starts += len(moves.weights)
+        summits, reached = _merged([*summits, *more], [*reached, *members])
+        if not _best(summits).objective > best.objective + SAME_NATS:
+            break
+    if len(coarse.z) < len(cells.z):
+        least = _best(summits).objective - CONTENDERS
+        near = [i for i, s in enumerate(summits) if s.objective > least and not s.faults]
+        near = near or list(range(len(summits)))
+        climbed = [polish(cells, summits[i].theta, limits) for i in near[:POLISHED]]
+        summits, reached = _merged(climbed, [reached[i] for i in near[:POLISHED]])
+    passes = sum(summit.passes for summit in summits)
+    return Search(tuple(summits), tuple(reached), starts, passes)
+
+
+def _round(
+    cells: Cells, coarse: Coarse, limits: Constraints, runs: Runs
+) -> tuple[list[Summit], list[int]]:
+    """Short runs from all starts, and the summits of their best distinct end points."""
+    ended = short_runs(cells, coarse, runs, limits)
+    ends, members = _distinct(ended)
+    tally = coarse.cells(cells)
+    # Spurious end points are climbed last, and one of them is enough to say that they exist.
+    faulty = [bool(spurious(tally, ended.theta(end), limits)) for end in ends]
+    order = sorted(range(len(ends)), key=lambda i: (faulty[i], i))
+    chosen = order[: max(1, min(POLISHED, len(ends) - sum(faulty)))]
+    climbed = [polish(tally, ended.theta(ends[i]), limits) for i in chosen]
+    return _merged(climbed, [members[i] for i in chosen])
+
+
+def _best(summits: list[Summit]) -> Summit:
+    """The highest admissible summit, or the highest where none is admissible."""
+    return next((summit for summit in summits if not summit.faults), summits[0])
+
+
+def _merged(climbed: list[Summit], members: list[int]) -> tuple[list[Summit], list[int]]:
+    """Distinct summits, best first, and how many starts led to each."""
+    order = sorted(range(len(climbed)), key=lambda i: (-climbed[i].objective, i))
+    summits: list[Summit] = []
+    reached: list[int] = []
+    for i in order:
+        if summits and summits[-1].objective - climbed[i].objective < SAME_NATS:
+            reached[-1] += members[i]
+        else:
+            summits.append(climbed[i])
+            reached.append(members[i])
+    return summits, reached
+
+
+def _distinct(runs: Runs) -> tuple[list[int], list[int]]:
+    """Runs that ended in different places, best first, and how many ended in each."""
+    order = np.argsort(-runs.objective, kind="stable")
+    ends: list[int] = []
+    members: list[int] = []
+    for run in order:
+        for at, end in enumerate(ends):
+            if _alike(runs, int(run), end):
+                members[at] += 1
+                break
+        else:
+            ends.append(int(run))
+            members.append(1)
+    return ends, members
+
+
+def _alike(runs: Runs, one: int, other: int) -> bool:
+    rank_one, rank_other = np.argsort(runs.means[one]), np.argsort(runs.means[other])
+    sd = np.minimum(runs.sds[one][rank_one], runs.sds[other][rank_other])
+    means = np.abs(runs.means[one][rank_one] - runs.means[other][rank_other]) / sd
+    sds = np.abs(np.log(runs.sds[one][rank_one] / runs.sds[other][rank_other]))
+    return bool(means.max() < 0.05 and sds.max() < 0.05)

@@ -1,0 +1,199 @@
+"""The tally: distinct readings with their counts, all that a fit needs to know of the items.
+
+A gauge rounds, so ten million readings hold a few thousand distinct values. The likelihood of a
+mixture depends on the items only through the counts n_i of the distinct readings x_i,
+
+    log L = sum_i n_i log f(x_i),
+
+so a fit on the tally is the fit on the items. With a gauge resolution r the key of a reading is
+its tick, the integer nearest to (x - origin) / r: floats that came through float32 or a unit
+conversion fall on one tick, and tallies add in integers, exactly, in any order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qc.errors import FitError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+OFF_GRID_TOLERANCE = 0.01  # of the resolution: further from the tick than this is off the grid
+LARGEST_TICK = 2**52  # beyond this a float64 no longer tells neighbouring ticks apart
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tally:
+    """Distinct readings, ascending, with their counts.
+
+    Attributes
+    ----------
+    values : ndarray of float64, shape (n_distinct,)
+        Distinct readings in the line's unit; with a resolution, origin + tick * resolution.
+    counts : ndarray of float64, shape (n_distinct,)
+        Items (or total weight) at each reading; all positive.
+    resolution : float or None
+        Step of the grid; None for continuous readings.
+    origin : float
+        A value on the grid.
+    ticks : ndarray of int64, shape (n_distinct,), or None
+        The integer keys; None without a resolution.
+    off_grid : float
+        Items whose reading was further than a hundredth of the resolution from its tick.
+    """
+
+    values: Floats
+    counts: Floats
+    resolution: float | None
+    origin: float
+    ticks: Ints | None
+    off_grid: float
+
+    @staticmethod
+    def of(
+        readings: ArrayLike,
+        counts: ArrayLike | None = None,
+        *,
+        resolution: float | None = None,
+        origin: float = 0.0,
+    ) -> Tally:
+        """Tally finite readings.
+
+        Parameters
+        ----------
+        readings : array-like of shape (n,), in the line's unit
+        counts : array-like of shape (n,), optional
+            Weight of each reading, >= 0; a zero is as good as absence. Default: one each.
+        resolution, origin : float
+            The gauge's grid; without a resolution equal floats share a key.
+
+        Raises
+        ------
+        FitError
+            If a reading is not finite, a count negative or not finite, or the resolution is too
+            fine for the size of the readings.
+        """
+        x = np.asarray(readings, dtype=np.float64).ravel()
+        weight = None if counts is None else np.asarray(counts, dtype=np.float64).ravel()
+        _judge(x, weight, resolution)
+        if weight is not None:
+            x, weight = x[weight > 0], weight[weight > 0]
+        if resolution is None:
+            values, totals = _count_floats(x + 0.0, weight)  # + 0.0 turns -0.0 into 0.0
+            return Tally(values, totals, None, origin, None, 0.0)
+        ticks, off_grid = ticks_of(x, resolution, origin)
+        keys, totals = _count_ticks(ticks, weight)
+        stray = off_grid if weight is None else weight[off_grid]
+        return Tally(
+            origin + keys.astype(np.float64) * resolution,
+            totals,
+            resolution,
+            origin,
+            keys,
+            float(stray.sum()),
+        )
+
+    @property
+    def n(self) -> float:
+        """Number of items (total weight)."""
+        return float(self.counts.sum())
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __add__(self, other: Tally) -> Tally:
+        """The tally of both sets of items together."""
+        if (self.resolution, self.origin) != (other.resolution, other.origin):
+            raise FitError(
+                f"tallies of different grids cannot be added: resolution {self.resolution} from "
+                f"{self.origin} and {other.resolution} from {other.origin}",
+                remedy="Tally both with one resolution and origin",
+            )
+        counts = np.concatenate([self.counts, other.counts])
+        if self.ticks is None or other.ticks is None:
+            values, totals = _count_floats(np.concatenate([self.values, other.values]), counts)
+            return Tally(values, totals, None, self.origin, None, 0.0)
+        keys, totals = _count_ticks(np.concatenate([self.ticks, other.ticks]), counts)
+        assert self.resolution is not None
+        values = self.origin + keys.astype(np.float64) * self.resolution
+        off_grid = self.off_grid + other.off_grid
+        return Tally(values, totals, self.resolution, self.origin, keys, off_grid)
+
+    def index(self, readings: Floats) -> Ints:
+        """Position of each reading in this tally, shape (n,).
+
+        Every reading must have been tallied here (FitError otherwise).
+        """
+        keys: Floats | Ints = self.values
+        wanted: Floats | Ints = readings
+        if self.resolution is not None and self.ticks is not None:
+            keys, wanted = self.ticks, ticks_of(readings, self.resolution, self.origin)[0]
+        if len(wanted) == 0:
+            return np.zeros(0, dtype=np.int64)
+        found = np.searchsorted(keys, wanted)
+        if len(keys) == 0 or not np.array_equal(keys[np.minimum(found, len(keys) - 1)], wanted):
+            raise FitError("a reading is not in the tally it is looked up in")
+        return found.astype(np.int64, copy=False)
+
+    def sha256(self) -> str:
+        """Hash of the content: equal for equal tallies on any machine."""
+        digest = hashlib.sha256(f"{self.resolution!r} {self.origin!r}\n".encode())
+        keys = self.values if self.ticks is None else self.ticks
+        digest.update(keys.astype(keys.dtype.newbyteorder("<")).tobytes())
+        digest.update(self.counts.astype("<f8").tobytes())
+        return digest.hexdigest()
+
+
+def ticks_of(readings: Floats, resolution: float, origin: float) -> tuple[Ints, NDArray[np.bool_]]:
+    """Tick of each reading, and whether it lies off the grid; both of shape (n,)."""
+    steps = (readings - origin) / resolution
+    ticks = np.rint(steps)
+    off_grid = np.abs(steps - ticks) > OFF_GRID_TOLERANCE
+    return ticks.astype(np.int64), off_grid
+
+
+def _judge(x: Floats, weight: Floats | None, resolution: float | None) -> None:
+    if not np.isfinite(x).all():
+        raise FitError(
+            f"{np.count_nonzero(~np.isfinite(x))} of {len(x)} readings are not finite",
+            remedy="Leave NaN and infinite readings out, and count them",
+        )
+    if weight is not None and (
+        weight.shape != x.shape or not np.isfinite(weight).all() or (weight < 0).any()
+    ):
+        raise FitError(
+            f"counts must be finite, >= 0 and one for each of the {len(x)} readings",
+            remedy="Pass one count for each reading",
+        )
+    if resolution is None:
+        return
+    if not (resolution > 0 and np.isfinite(resolution)):
+        raise FitError(f"resolution is {resolution}, must be finite and > 0")
+    if len(x) and np.abs(x).max() / resolution > LARGEST_TICK:
+        raise FitError(
+            f"resolution {resolution} is too fine for readings as large as {np.abs(x).max():g}",
+            remedy="Check the unit of the resolution",
+        )
+
+
+def _count_floats(x: Floats, weight: Floats | None) -> tuple[Floats, Floats]:
+    values, inverse = np.unique(x, return_inverse=True)
+    return values, np.bincount(inverse, weights=weight, minlength=len(values)).astype(np.float64)
+
+
+def _count_ticks(ticks: Ints, weight: Floats | None) -> tuple[Ints, Floats]:
+    """Distinct ticks with their totals: by bins where the span allows it, else by sorting."""
+    if len(ticks) == 0:
+        return ticks, np.zeros(0)
+    low, high = int(ticks.min()), int(ticks.max())
+    if high - low <= max(1_000_000, 2 * len(ticks)):
+        totals = np.bincount(ticks - low, weights=weight)
+        present = np.flatnonzero(totals)
+        return present + low, totals[present].astype(np.float64)
+    keys, inverse = np.unique(ticks, return_inverse=True)
+    return keys, np.bincount(inverse, weights=weight, minlength=len(keys)).astype(np.float64)
