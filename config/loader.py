@@ -1,0 +1,123 @@
+"""The one loader: plant.toml -> Plant, frozen and judged.
+
+Everything that is wrong with a file is said at once, each problem with its key path, the value met
+and what is allowed: `keys` says what a key may hold, `rules` what the keys must be to one another.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from config.keys import FILE
+from config.rules import problems_of
+from config.schema import read
+from qc.errors import ConfigError, Where
+from qc.plant import Batch, Columns, Gauge, Line, Plant, Policy, ShiftTimes
+
+
+def load_plant(path: str | Path) -> Plant:
+    """Read a plant's configuration.
+
+    Relative folders in the file become absolute, relative to the file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The plant.toml.
+
+    Returns
+    -------
+    Plant
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, is not TOML, or says something that cannot be used. Its `what`
+        has one line for each problem, and a last line with their number.
+    """
+    path = Path(path).expanduser()
+    problems: list[str] = []
+    file = read(_parse(path), FILE, "", problems)
+    problems.extend(problems_of(file))
+    if not problems:
+        source = path.resolve()
+        plant = _plant(file, source)
+        if plant.storage != plant.readings:
+            return plant
+        problems.append("plant.storage: must be another folder than plant.readings")
+    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in the configuration"
+    raise ConfigError(
+        "\n".join([*problems, count]),
+        Where(path=str(path)),
+        "Mend the file; nothing has been read or written",
+    )
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        # Some editors put a byte order mark first; it is no part of the text.
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        _refuse(path, "there is no such file", "Check the path, or draft one with `shiftmix init`")
+    except OSError as error:
+        _refuse(path, f"cannot be read: {error.strerror}", "Name a file that can be read")
+    except UnicodeDecodeError as error:
+        _refuse(path, f"is not UTF-8 text (byte {error.start})", "Save the file as UTF-8")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d+)", str(error))
+        lines = text.splitlines()
+        met = lines[int(found[1]) - 1].strip() if found and int(found[1]) <= len(lines) else ""
+        said = f"is not valid TOML: {error}" + (f": {met[:80]}" if met else "")
+        _refuse(path, said, 'Mend that place; text needs quotes, such as name = "007"')
+
+
+def _refuse(path: Path, said: str, remedy: str) -> NoReturn:
+    raise ConfigError(f"the configuration {said}", Where(path=str(path)), remedy) from None
+
+
+def _plant(file: Mapping[str, Any], source: Path) -> Plant:
+    plant = dict(file["plant"])
+    columns = {role: column or None for role, column in plant.pop("columns", {}).items()}
+    for folder in ("storage", "readings"):
+        plant[folder] = str((source.parent / Path(plant[folder]).expanduser()).resolve())
+    return Plant(
+        **{"pattern": None, **plant},
+        columns=Columns(**columns),
+        shifts=tuple(ShiftTimes(**shift) for shift in file["shift"]),
+        lines=tuple(_line(line, file.get("policy", {})) for line in file["line"]),
+        source=str(source),
+    )
+
+
+def _line(line: Mapping[str, Any], plant_policy: Mapping[str, Any]) -> Line:
+    if "batches" in line:
+        batches = tuple(Batch(f"batch {k + 1}") for k in range(line["batches"]))
+    else:
+        batches = tuple(Batch(**batch) for batch in line["batch"])
+    return Line(
+        name=line["name"],
+        characteristic=line["characteristic"],
+        unit=line["unit"],
+        column=line["column"],
+        batches=batches,
+        gauge=Gauge(**line.get("gauge", {})),
+        policy=_policy(plant_policy, line.get("policy", {})),
+    )
+
+
+def _policy(plant: Mapping[str, Any], line: Mapping[str, Any]) -> Policy:
+    """Lay the line's policy over the plant's.
+
+    `min_posterior` and `max_misassigned_ppm` are two answers to one question: a line that gives
+    the first has not kept the plant's second.
+    """
+    kept = dict(plant)
+    if "min_posterior" in line:
+        kept.pop("max_misassigned_ppm", None)
+    return Policy(**{**kept, **line})
