@@ -1,0 +1,221 @@
+"""The decision: batch, posterior and disposition of every reading, by one rule.
+
+The rule is made once, from the fit and the policy, and then applied to distinct readings; items
+look theirs up. Precedence: invalid, unassessed, atypical, ambiguous, assigned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from qc.inspection.identity import BatchFit
+from qc.inspection.readings import INVALID_REASONS
+from qc.mixture import Tally
+from qc.plant import Batch, Line, Policy
+from qc.records import NONE, Disposition, Dispositions, Reason, Zone
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Codes = NDArray[np.int16]
+
+SLACK = 1e-6  # of the gauge step: two readings nearer than this are one
+ZONE_TICKS = 20_000  # the rule is evaluated at every gauge step of the axis, up to so many
+ZONE_POINTS = 4000  # else at so many points
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """How a reading of this line's shift is judged.
+
+    Attributes
+    ----------
+    fitted : BatchFit
+    batches : tuple of Batch
+    atypical_level : float
+        Two-sided tail probability.
+    threshold : float
+        Posterior below which an item is ambiguous.
+    resolution : float
+        Gauge step of the readings; 0 where there is none.
+    """
+
+    fitted: BatchFit
+    batches: tuple[Batch, ...]
+    atypical_level: float
+    threshold: float
+    resolution: float
+
+    def posteriors(self, x: Floats) -> tuple[Floats, Bools]:
+        """Posterior of each configured batch, (m, B), and whether x is rather a stray, (m,).
+
+        Posteriors are averaged over the uncertainty of the fit, and given that the item is of
+        some batch: that it may be of none is the other doubt.
+        """
+        averaged, plain = self.fitted.fit.posterior(x)
+        k = self.fitted.fit.n_batches
+        stray = np.zeros(len(x), dtype=bool)
+        if plain.shape[1] > k:
+            stray = plain[:, k] > plain[:, :k].max(axis=1, initial=0.0)
+        own = averaged[:, :k]
+        total = own.sum(axis=1, keepdims=True)
+        # Where the background takes all, floats keep nothing of the batches: take the nearest.
+        nearest = np.eye(k)[np.abs(self._distances(x)).argmin(axis=1)]
+        own = np.where(total > 0, own / np.where(total > 0, total, 1.0), nearest)
+        result = np.zeros((len(x), len(self.batches)))
+        for b, component in enumerate(self.fitted.component):
+            if component is not None:
+                result[:, b] = own[:, component]
+        return result, stray
+
+    def tail(self, x: Floats) -> Floats:
+        """Largest two-sided tail probability of x under any batch that ran, (m,).
+
+        A rounded reading is as near to the mean as its cell allows.
+        """
+        half = 0.5 * self.resolution / self.fitted.fit.mixture.sds
+        distance = np.maximum(np.abs(self._distances(x)) - half, 0.0)
+        return np.asarray(2.0 * ndtr(-distance).max(axis=1))
+
+    def _distances(self, x: Floats) -> Floats:
+        mixture = self.fitted.fit.mixture
+        ran = mixture.weights > 0
+        z = (x[:, None] - mixture.means[:, 0]) / mixture.sds
+        return np.asarray(np.where(ran, z, np.inf))
+
+    def judge(self, x: Floats) -> Dispositions:
+        """Dispositions of valid readings, each of shape (m,)."""
+        posterior, stray = self.posteriors(x)
+        batch, runner_up, top = _best_two(posterior)
+        far = self.tail(x) < self.atypical_level
+        is_atypical = far | stray
+        is_ambiguous = top < self.threshold
+        disposition = np.full(len(x), Disposition.ASSIGNED, dtype=np.int16)
+        disposition[is_ambiguous] = Disposition.AMBIGUOUS
+        disposition[is_atypical] = Disposition.ATYPICAL
+        reason = np.full(len(x), Reason.CLEAR, dtype=np.int16)
+        reason[is_ambiguous] = Reason.BATCH_IN_DOUBT
+        reason[stray] = Reason.STRAY
+        reason[far] = Reason.FITS_NO_BATCH
+        conforming = conformity(x, batch, self.batches, self.resolution)
+        return Dispositions(
+            batch, top, runner_up, disposition, is_ambiguous, is_atypical, conforming, reason
+        )
+
+
+def make_rule(fitted: BatchFit, line: Line, tally: Tally) -> Rule:
+    """The rule for this shift's readings, under the line's policy."""
+    rule = Rule(
+        fitted,
+        line.batches,
+        line.policy.atypical_level,
+        line.policy.min_posterior,
+        tally.resolution or 0.0,
+    )
+    if line.policy.max_misassigned_ppm is None:
+        return rule
+    threshold = chow_threshold(rule, tally, line.policy)
+    return Rule(fitted, line.batches, rule.atypical_level, threshold, rule.resolution)
+
+
+def chow_threshold(rule: Rule, tally: Tally, policy: Policy) -> float:
+    """Lowest posterior to release that keeps the expected misassigned share under the promise.
+
+    Releasing in order of falling posterior holds the fewest items (Chow 1970); the readings of
+    one posterior go together. Above 1 where nothing may be released.
+    """
+    assert policy.max_misassigned_ppm is not None
+    posterior, stray = rule.posteriors(tally.values)
+    clear = ~stray & (rule.tail(tally.values) >= rule.atypical_level)
+    top, items = posterior.max(axis=1)[clear], tally.counts[clear]
+    levels, group = np.unique(-top, return_inverse=True)
+    released = np.cumsum(np.bincount(group, items))
+    wrong = np.cumsum(np.bincount(group, items * (1.0 - top)))
+    kept = np.flatnonzero(wrong <= policy.max_misassigned_ppm * 1e-6 * released)
+    return float(-levels[kept[-1]]) if len(kept) else 2.0
+
+
+def conformity(x: Floats, batch: Codes, batches: tuple[Batch, ...], resolution: float) -> Codes:
+    """1 where x is within LSL and USL of its batch, 0 where not, NONE without a spec; (m,).
+
+    A reading on the limit conforms, also where the last bit of a float says otherwise.
+    """
+    result = np.full(len(x), NONE, dtype=np.int16)
+    for b, spec in enumerate(batches):
+        if spec.lsl is None and spec.usl is None:
+            continue
+        low = -np.inf if spec.lsl is None else spec.lsl
+        high = np.inf if spec.usl is None else spec.usl
+        own = batch == b
+        slack = SLACK * resolution if resolution else 4.0 * np.spacing(np.abs(x[own]))
+        result[own] = (x[own] >= low - slack) & (x[own] <= high + slack)
+    return result
+
+
+def nothing_decided(count: int, reason: Reason) -> Dispositions:
+    """Dispositions of readings that got no batch: unassessed, or invalid by `reason`."""
+    invalid = reason in INVALID_REASONS
+    codes = np.full(count, NONE, dtype=np.int16)
+    disposition = Disposition.INVALID if invalid else Disposition.UNASSESSED
+    doubt = np.zeros(count, dtype=bool)
+    return Dispositions(
+        batch=codes,
+        posterior=np.full(count, np.nan),
+        runner_up=codes,
+        disposition=np.full(count, disposition, dtype=np.int16),
+        is_ambiguous=doubt,
+        is_atypical=doubt,
+        conforming=codes,
+        reason=np.full(count, reason, dtype=np.int16),
+    )
+
+
+def stacked(parts: list[Dispositions]) -> Dispositions:
+    """One after the other."""
+    columns = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in Dispositions.__slots__
+    )
+    return Dispositions(*columns)
+
+
+def zones(rule: Rule, tally: Tally) -> tuple[Zone, ...]:
+    """The rule along the reading axis: stretches of one disposition and batch, ascending."""
+    mixture = rule.fitted.fit.mixture
+    reach = 8.0 * mixture.sds
+    low = min(float(tally.values[0]), float((mixture.means[:, 0] - reach).min()))
+    high = max(float(tally.values[-1]), float((mixture.means[:, 0] + reach).max()))
+    x = np.linspace(low, high, ZONE_POINTS)
+    if tally.resolution is not None and (high - low) / tally.resolution <= ZONE_TICKS:
+        ticks = np.arange(round((high - low) / tally.resolution) + 1)
+        first = round((low - float(tally.values[0])) / tally.resolution)
+        x = np.asarray(float(tally.values[0]) + tally.resolution * (ticks + first))
+    judged = rule.judge(x)
+    change = np.flatnonzero((np.diff(judged.disposition) != 0) | (np.diff(judged.batch) != 0))
+    starts, ends = np.append(0, change + 1), np.append(change, len(x) - 1)
+    edges = np.concatenate([x[:1], 0.5 * (x[1:] + x[:-1]), x[-1:]])  # between two readings
+    return tuple(
+        Zone(
+            float(edges[start]),
+            float(edges[end + 1]),
+            Disposition(int(judged.disposition[start])),
+            int(judged.batch[start]),
+        )
+        for start, end in zip(starts, ends, strict=True)
+    )
+
+
+def _best_two(posterior: Floats) -> tuple[Codes, Codes, Floats]:
+    rows = np.arange(len(posterior))
+    batch = posterior.argmax(axis=1).astype(np.int16)
+    top = posterior[rows, batch]
+    rest = posterior.copy()
+    rest[rows, batch] = -1.0
+    runner_up = rest.argmax(axis=1).astype(np.int16)
+    if posterior.shape[1] == 1:
+        runner_up[:] = NONE
+    else:
+        runner_up[rest[rows, runner_up] <= 0] = NONE
+    return batch, runner_up, top

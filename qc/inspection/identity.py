@@ -1,0 +1,268 @@
+"""Which configured batches ran, and which component of the fit is which batch.
+
+A batch with a nominal keeps its place in the fit even when it was not run; whether it was is
+decided here, by comparing the fits with and without it. A batch ran if
+
+1. the fit with it has the lower BIC, and
+2. where its mean or sd sits on the edge of its window, the readings have a hump of their own
+   there: without one it is the tail of a neighbour that is not quite normal.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq, linear_sum_assignment
+
+from qc.findings import Finding, Severity
+from qc.mixture import BatchPrior, Fit, Mixture, Tally, fit_tally
+from qc.plant import Batch, Line
+
+Floats = NDArray[np.float64]
+
+SMALL_SHARE = 0.05  # a batch with a window and more items than this plainly ran
+EDGE = 1e-6  # relative to the window: nearer to its edge is on it
+HUMP_SIGMAS = 3.0  # a hump must rise above the valley beside it by this many standard errors
+BOUND_NATS = 1.3527  # half the 90 % point of chi squared with one degree: one-sided 95 %
+MERGED = 1.0  # neighbours nearer than this many pooled sds are one batch to the eye of the fit
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchFit:
+    """The fit of a line with its batches identified.
+
+    Attributes
+    ----------
+    fit : Fit
+        Of the batches that ran.
+    component : tuple of int or None
+        For each configured batch its component in the fit; None: not run.
+    share_bound : tuple of float or None
+        For each batch not run, the upper 95 % bound of its share.
+    findings : tuple of Finding
+    """
+
+    fit: Fit
+    component: tuple[int | None, ...]
+    share_bound: tuple[float | None, ...]
+    findings: tuple[Finding, ...]
+
+
+def fit_batches(tally: Tally, line: Line) -> BatchFit:
+    """Fit the line's batches to a tally, and decide which of them ran."""
+    batches = line.batches
+    running = list(range(len(batches)))
+    fit = _fit(tally, line, running)
+    while len(running) > 1 and not fit.failed:
+        leaner = _best_without_one(tally, line, running, fit)
+        if leaner is None:
+            break
+        running, fit = leaner
+    if fit.failed and all(batch.nominal is not None for batch in batches) and len(running) > 1:
+        running, fit = _largest_that_fits(tally, line, running, fit)
+    if fit.failed:
+        nothing = (None,) * len(batches)
+        return BatchFit(fit, nothing, nothing, fit.findings)
+    component = _match(fit, batches, running)
+    bounds = tuple(
+        None if component[b] is not None else share_bound(tally, fit.mixture, batch)
+        for b, batch in enumerate(batches)
+    )
+    findings = _findings(fit, line, component, bounds)
+    return BatchFit(fit, component, bounds, findings)
+
+
+def share_bound(tally: Tally, mixture: Mixture, batch: Batch) -> float:
+    """Upper 95 % bound of the share of a batch that was not run, by profile likelihood.
+
+    The batch is put at its nominal, with its usual sd (or the widest sd of the fit), beside the
+    fitted mixture; the bound is the share at which the log-likelihood has fallen 1.35 nats below
+    its best.
+    """
+    assert batch.nominal is not None
+    sd = batch.usual_sd or float(mixture.sds.max())
+    other = Mixture.of([1.0], [batch.nominal], [sd])
+    base = mixture.log_density(tally.values, tally.resolution)
+    extra = other.log_density(tally.values, tally.resolution)
+
+    def loss(share: float) -> float:
+        mixed = np.logaddexp(np.log1p(-share) + base, np.log(share) + extra)
+        return float(tally.counts @ (base - mixed))
+
+    low, high = 1e-3 / tally.n, 0.5
+    shares = np.geomspace(low, high, 60)
+    losses = np.array([loss(s) for s in shares])
+    lowest = min(0.0, float(losses.min()))
+    above = np.flatnonzero((losses - lowest > BOUND_NATS) & (np.arange(60) > losses.argmin()))
+    if len(above) == 0:
+        return high
+    right = int(above[0])
+    left = shares[right - 1] if right else low
+    return float(brentq(lambda s: loss(s) - lowest - BOUND_NATS, left, shares[right]))
+
+
+def prior_of(batch: Batch) -> BatchPrior | None:
+    """What the configuration knows of a batch, for the fit."""
+    if batch.nominal is None:
+        return None
+    return BatchPrior(batch.nominal, batch.max_drift, batch.usual_sd)
+
+
+def _fit(tally: Tally, line: Line, running: list[int]) -> Fit:
+    background = None
+    if line.gauge.range is not None:
+        half = 0.5 * (tally.resolution or 0.0)
+        background = (line.gauge.range[0] - half, line.gauge.range[1] + half)
+    priors = [prior_of(line.batches[b]) for b in running]
+    return fit_tally(tally, len(running), priors=priors, background=background)
+
+
+def _best_without_one(
+    tally: Tally, line: Line, running: list[int], fit: Fit
+) -> tuple[list[int], Fit] | None:
+    """The best fit with one doubtful batch less, if that is the better account of the readings."""
+    best = None
+    for position, b in enumerate(running):
+        if not _in_doubt(fit, line.batches[b], position):
+            continue
+        fewer = [other for other in running if other != b]
+        without = _fit(tally, line, fewer)
+        if without.failed:
+            continue
+        tail = _on_edge(fit, line.batches[b], position) and not _has_hump(tally, fit, position)
+        if (tail or without.bic <= fit.bic) and (best is None or without.bic < best[1].bic):
+            best = (fewer, without)
+    return best
+
+
+def _largest_that_fits(
+    tally: Tally, line: Line, running: list[int], fit: Fit
+) -> tuple[list[int], Fit]:
+    """With every batch no answer exists: one batch less, the best of those that have one."""
+    candidates = []
+    for b in running:
+        fewer = [other for other in running if other != b]
+        without = _fit(tally, line, fewer)
+        if not without.failed:
+            candidates.append((without.bic, fewer, without))
+    if not candidates:
+        return running, fit
+    _, fewer, without = min(candidates, key=lambda candidate: candidate[0])
+    return fewer, without
+
+
+def _in_doubt(fit: Fit, batch: Batch, position: int) -> bool:
+    if batch.nominal is None:
+        return False
+    small = fit.mixture.weights[position] < SMALL_SHARE
+    return batch.max_drift is None or small or _on_edge(fit, batch, position)
+
+
+def _on_edge(fit: Fit, batch: Batch, position: int) -> bool:
+    mixture = fit.mixture
+    mean, sd = float(mixture.means[position, 0]), float(mixture.sds[position])
+    drifted = batch.max_drift is not None and (
+        abs(mean - (batch.nominal or 0.0)) >= batch.max_drift * (1 - EDGE)
+    )
+    strained = batch.usual_sd is not None and (
+        sd >= 2.0 * batch.usual_sd * (1 - EDGE) or sd <= 0.5 * batch.usual_sd * (1 + EDGE)
+    )
+    return drifted or strained
+
+
+def _has_hump(tally: Tally, fit: Fit, position: int) -> bool:
+    """Whether readings are denser at this component than in the valley towards its neighbour."""
+    means, sds = fit.mixture.means[:, 0], fit.mixture.sds
+    others = np.delete(np.arange(len(means)), position)
+    neighbour = int(others[np.argmin(np.abs(means[others] - means[position]))])
+    width = max(float(sds[position]), 3.0 * (tally.resolution or 0.0))
+    centres = np.linspace(means[position], means[neighbour], 41)
+    edges = np.stack([centres - 0.5 * width, centres + 0.5 * width])
+    cumulative = np.concatenate([[0.0], np.cumsum(tally.counts)])
+    below = cumulative[np.searchsorted(tally.values, edges)]
+    counts = below[1] - below[0]
+    here, valley = counts[0], counts.min()
+    return bool(here - valley > HUMP_SIGMAS * np.sqrt(here + valley))
+
+
+def _match(fit: Fit, batches: tuple[Batch, ...], running: list[int]) -> tuple[int | None, ...]:
+    """Component of each batch, by least total standardised distance to the nominals."""
+    means, sds = fit.mixture.means[:, 0], fit.mixture.sds
+    cost = np.zeros((len(running), len(means)))
+    for row, b in enumerate(running):
+        nominal = batches[b].nominal
+        if nominal is not None:
+            cost[row] = np.abs(means - nominal) / (batches[b].usual_sd or sds)
+    rows, columns = linear_sum_assignment(cost)
+    if all(batches[b].nominal is None for b in running):
+        rows = columns = np.arange(len(running))  # the fit has them in order of their means
+    found: list[int | None] = [None] * len(batches)
+    for at, column in zip(rows, columns, strict=True):
+        found[running[at]] = int(column)
+    return tuple(found)
+
+
+def _findings(
+    fit: Fit,
+    line: Line,
+    component: tuple[int | None, ...],
+    bounds: tuple[float | None, ...],
+) -> tuple[Finding, ...]:
+    batch_of = {c: b for b, c in enumerate(component) if c is not None}
+    findings = [
+        Finding(f.code, f.severity, _named(f, line, batch_of), _batch(f, batch_of), f.remedy)
+        for f in fit.findings
+    ]
+    for b, batch in enumerate(line.batches):
+        k = component[b]
+        if k is None:
+            bound = 100.0 * (bounds[b] or 0.0)
+            sentence = (
+                f"Batch {batch.name} was not run (its share is below {bound:.2g} %, 95 % sure)."
+            )
+            findings.append(Finding("batch.not_run", Severity.NOTE, sentence, b))
+        elif batch.max_drift is not None and _drifted(fit, batch, k):
+            mean = float(fit.mixture.means[k, 0])
+            sentence = (
+                f"Batch {batch.name} lies at {mean:.5g} {line.unit}, at the edge of what its "
+                f"nominal {batch.nominal:g} ± {batch.max_drift:g} {line.unit} allows."
+            )
+            remedy = "Check the setting of the line, or state another nominal or max_drift"
+            findings.append(Finding("batch.displaced", Severity.ACTION, sentence, b, remedy))
+    findings.extend(_merged(fit, line, batch_of))
+    return tuple(findings)
+
+
+def _drifted(fit: Fit, batch: Batch, k: int) -> bool:
+    assert batch.nominal is not None
+    assert batch.max_drift is not None
+    return abs(float(fit.mixture.means[k, 0]) - batch.nominal) >= batch.max_drift * (1 - EDGE)
+
+
+def _merged(fit: Fit, line: Line, batch_of: dict[int, int]) -> list[Finding]:
+    means, sds = fit.mixture.means[:, 0], fit.mixture.sds
+    order = np.argsort(means)
+    findings = []
+    for one, other in itertools.pairwise(order):
+        apart = (means[other] - means[one]) / np.sqrt(0.5 * (sds[one] ** 2 + sds[other] ** 2))
+        if apart < MERGED:
+            names = [line.batches[batch_of[int(k)]].name for k in (one, other)]
+            sentence = (
+                f"Batches {names[0]} and {names[1]} are {apart:.2g} sd apart: "
+                "to this gauge they are one."
+            )
+            remedy = "Do not sort these sizes by this characteristic"
+            findings.append(Finding("batch.merged", Severity.ACTION, sentence, remedy=remedy))
+    return findings
+
+
+def _batch(finding: Finding, batch_of: dict[int, int]) -> int | None:
+    return None if finding.component is None else batch_of.get(finding.component)
+
+
+def _named(finding: Finding, line: Line, batch_of: dict[int, int]) -> str:
+    b = _batch(finding, batch_of)
+    return finding.sentence if b is None else f"{line.batches[b].name}: {finding.sentence}"

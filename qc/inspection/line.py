@@ -1,0 +1,341 @@
+"""One line's shift, from readings to the decision on every item; the steps in order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qc.errors import ShiftmixError
+from qc.findings import Finding, Severity
+from qc.inspection.diagnosis import Goodness, goodness, separation, verdict
+from qc.inspection.disposition import Rule, make_rule, nothing_decided, stacked, zones
+from qc.inspection.identity import BatchFit, fit_batches
+from qc.inspection.readings import INVALID_REASONS, invalid_reasons, tally_on_grid
+from qc.mixture import Tally
+from qc.plant import Line, Shift
+from qc.records import (
+    BatchRecord,
+    Counts,
+    Disposition,
+    Dispositions,
+    FitRecord,
+    LineReadings,
+    LineRecord,
+    LineResult,
+    LineStatus,
+    Reason,
+    Reject,
+    Verdict,
+    WindowTally,
+)
+
+Codes = NDArray[np.int16]
+Ints = NDArray[np.int64]
+
+REJECTS_SHOWN = 100
+
+
+def inspect_line(
+    line: Line,
+    shift: Shift,
+    readings: LineReadings,
+    window: Sequence[WindowTally],
+    *,
+    config_sha256: str,
+    input_sha256: str,
+) -> LineResult:
+    """Judge the readings, fit the batches, decide on every item, and say what is to be known.
+
+    Parameters
+    ----------
+    line : Line
+    shift : Shift
+    readings : LineReadings
+        n_items readings in the line's unit.
+    window : sequence of WindowTally
+        Tallies of the earlier shifts that the fit covers, oldest first.
+    config_sha256, input_sha256 : str
+        Noted in the record.
+
+    Returns
+    -------
+    LineResult
+    """
+    reasons = invalid_reasons(readings, line.gauge)
+    valid = reasons == Reason.CLEAR
+    tally, findings = tally_on_grid(readings.values[valid], line)
+    findings = [*readings.findings, *findings]
+    together, used, unused = _with_window(tally, window)
+    findings.extend(unused)
+    stop = _not_assessable(line, reasons, tally)
+    fitted, rule, test, judged = None, None, None, Verdict.FAILED
+    if stop is None:
+        fitted = fit_batches(together, line)
+        findings.extend(fitted.findings)
+        if not fitted.fit.failed:
+            test = goodness(together, fitted.fit.mixture)
+            judged, doubts = verdict(fitted.fit.converged, test, line.unit)
+            findings.extend(doubts)
+            rule = make_rule(fitted, line, tally)
+    else:
+        findings.append(stop[1])
+    why = stop[0] if stop is not None else Reason.FIT_FAILED
+    by_valid = rule.judge(tally.values) if rule is not None else nothing_decided(len(tally), why)
+    by_reading, index = _per_item(by_valid, tally, readings, reasons)
+    counts = _count(line, readings, by_reading, index)
+    findings.extend(_about_items(line, counts))
+    record = LineRecord(
+        line=line,
+        shift=shift,
+        status=_status(rule is not None, findings),
+        verdict=judged if stop is None else None,
+        findings=tuple(findings),
+        counts=counts,
+        batches=_batch_records(line, fitted, rule, tally, counts),
+        fit=_fit_record(fitted, test, judged, by_valid, tally),
+        window=tuple(shift_tally.source for shift_tally in used),
+        zones=() if rule is None else zones(rule, tally),
+        files=readings.files,
+        rejects=readings.rejects[:REJECTS_SHOWN],
+        config_sha256=config_sha256,
+        input_sha256=input_sha256,
+    )
+    return LineResult(record, tally, by_reading, index)
+
+
+def failed_line(
+    line: Line,
+    shift: Shift,
+    error: Exception,
+    *,
+    config_sha256: str,
+    input_sha256: str,
+    rejects: Sequence[Reject] = (),
+) -> LineRecord:
+    """The record of a line that could not be read or computed."""
+    remedy = error.remedy if isinstance(error, ShiftmixError) else ""
+    sentence = (
+        str(error) if isinstance(error, ShiftmixError) else f"{type(error).__name__}: {error}"
+    )
+    refused = sum(reject.row is None for reject in rejects)
+    return LineRecord(
+        line=line,
+        shift=shift,
+        status=LineStatus.ERROR,
+        verdict=None,
+        findings=(Finding("line.error", Severity.ACTION, sentence, remedy=remedy),),
+        counts=Counts(0, 0, 0, 0, 0, 0, 0, 0, (0,) * len(line.batches), {}, {}, refused),
+        batches=(),
+        fit=None,
+        window=(),
+        zones=(),
+        files=(),
+        rejects=tuple(rejects[:REJECTS_SHOWN]),
+        config_sha256=config_sha256,
+        input_sha256=input_sha256,
+        error=sentence,
+    )
+
+
+def _with_window(
+    tally: Tally, window: Sequence[WindowTally]
+) -> tuple[Tally, list[WindowTally], list[Finding]]:
+    """The tallies of this shift and of the window together, as far as they lie on one grid."""
+    used, findings = [], []
+    for earlier in window:
+        same = (earlier.tally.resolution, earlier.tally.origin) == (tally.resolution, tally.origin)
+        if same:
+            tally = tally + earlier.tally
+            used.append(earlier)
+            continue
+        sentence = (
+            f"The readings of {earlier.source.date} {earlier.source.shift} lie on another grid "
+            f"({earlier.tally.resolution}) and were left out of the fit."
+        )
+        findings.append(Finding("window.other_grid", Severity.CAUTION, sentence))
+    return tally, used, findings
+
+
+def _not_assessable(line: Line, reasons: Codes, tally: Tally) -> tuple[Reason, Finding] | None:
+    """Why no fit is tried, if so."""
+    invalid = int(np.count_nonzero(reasons != Reason.CLEAR))
+    policy = line.policy
+    if tally.n < policy.min_items:
+        sentence = f"{tally.n:.0f} valid readings, at least {policy.min_items} are needed."
+        remedy = "Hold the items, or lower policy.min_items"
+        return Reason.TOO_FEW_ITEMS, Finding(
+            "items.too_few", Severity.ACTION, sentence, remedy=remedy
+        )
+    if invalid > policy.max_invalid_share * len(reasons):
+        named = Counter(Reason(int(r)).label for r in reasons[reasons != Reason.CLEAR])
+        listed = ", ".join(f"{count:,} {label}" for label, count in named.most_common())
+        sentence = (
+            f"{invalid:,} of {len(reasons):,} readings are invalid ({listed}), more than the "
+            f"{policy.max_invalid_share:.1%} that the policy allows."
+        )
+        remedy = "Check the gauge, its unit and its range, then inspect the shift again"
+        return Reason.TOO_MANY_INVALID, Finding(
+            "readings.invalid", Severity.ACTION, sentence, remedy=remedy
+        )
+    return None
+
+
+def _per_item(
+    by_valid: Dispositions, tally: Tally, readings: LineReadings, reasons: Codes
+) -> tuple[Dispositions, Ints]:
+    """Dispositions of the distinct readings and of the kinds of invalid ones, and each item's."""
+    by_reading = stacked([by_valid, *(nothing_decided(1, reason) for reason in INVALID_REASONS)])
+    index = np.empty(len(reasons), dtype=np.int64)
+    valid = reasons == Reason.CLEAR
+    index[valid] = tally.index(readings.values[valid])
+    for place, reason in enumerate(INVALID_REASONS):
+        index[reasons == reason] = len(tally) + place
+    return by_reading, index
+
+
+def _count(line: Line, readings: LineReadings, by_reading: Dispositions, index: Ints) -> Counts:
+    """Count every row once; RuntimeError if they do not add up, which would be our fault."""
+    items = np.bincount(index, minlength=len(by_reading))
+
+    def count(mask: NDArray[np.bool_]) -> int:
+        return int(items[mask].sum())
+
+    by_disposition = {d: count(by_reading.disposition == d) for d in Disposition}
+    assigned = by_reading.disposition == Disposition.ASSIGNED
+    rejected = Counter(reject.reason for reject in readings.rejects if reject.row is not None)
+    invalid = {r.label: count(by_reading.reason == r) for r in INVALID_REASONS}
+    counts = Counts(
+        rows=readings.n_rows,
+        assigned=by_disposition[Disposition.ASSIGNED],
+        ambiguous=by_disposition[Disposition.AMBIGUOUS],
+        atypical=by_disposition[Disposition.ATYPICAL],
+        unassessed=by_disposition[Disposition.UNASSESSED],
+        invalid=by_disposition[Disposition.INVALID],
+        rejected=sum(rejected.values()),
+        nonconforming=count(by_reading.conforming == 0),
+        by_batch=tuple(count(assigned & (by_reading.batch == b)) for b in range(len(line.batches))),
+        invalid_by_reason={label: n for label, n in invalid.items() if n},
+        rejected_by_reason=dict(sorted(rejected.items())),
+        refused_files=sum(reject.row is None for reject in readings.rejects),
+    )
+    if not counts.adds_up:
+        raise RuntimeError(f"line {line.name}: the rows do not add up: {counts}")
+    return counts
+
+
+def _about_items(line: Line, counts: Counts) -> list[Finding]:
+    findings = []
+    valid = counts.items - counts.invalid
+    if counts.held > line.policy.max_held_share * valid and counts.unassessed == 0:
+        sentence = (
+            f"{counts.held:,} of {valid:,} items are held ({counts.held / valid:.1%}), more than "
+            f"the {line.policy.max_held_share:.1%} that the policy allows."
+        )
+        remedy = "Measure the held items again on a gauge that can tell the sizes apart"
+        findings.append(Finding("hold.exceeded", Severity.ACTION, sentence, remedy=remedy))
+    if counts.nonconforming:
+        sentence = f"{counts.nonconforming:,} items are outside the limits of their batch."
+        remedy = "Segregate them as nonconforming"
+        findings.append(Finding("items.nonconforming", Severity.CAUTION, sentence, remedy=remedy))
+    return findings
+
+
+def _status(assessed: bool, findings: list[Finding]) -> LineStatus:
+    if not assessed:
+        return LineStatus.NOT_ASSESSED
+    action = any(finding.severity is Severity.ACTION for finding in findings)
+    return LineStatus.ACTION if action else LineStatus.OK
+
+
+def _batch_records(
+    line: Line, fitted: BatchFit | None, rule: Rule | None, tally: Tally, counts: Counts
+) -> tuple[BatchRecord, ...]:
+    if fitted is None or rule is None:
+        return ()
+    posterior, stray = rule.posteriors(tally.values)
+    expected = (tally.counts * ~stray) @ posterior
+    records = []
+    for b, batch in enumerate(line.batches):
+        k = fitted.component[b]
+        if k is None or fitted.fit.mixture.weights[k] == 0:
+            high = fitted.share_bound[b]
+            nothing = (None,) * 8
+            records.append(
+                BatchRecord(batch.name, False, 0.0, None, 0.0, high, *nothing,
+                            counts.by_batch[b], float(expected[b]))
+            )  # fmt: skip
+            continue
+        records.append(_batch_record(batch.name, fitted, k, counts.by_batch[b], float(expected[b])))
+    return tuple(records)
+
+
+def _batch_record(
+    name: str, fitted: BatchFit, k: int, assigned: int, expected: float
+) -> BatchRecord:
+    mixture, se, interval = fitted.fit.mixture, fitted.fit.standard_errors, fitted.fit.intervals
+    step = fitted.fit.answer.width * fitted.fit.answer.scale if fitted.fit.answer else 0.0
+    resolved = float(mixture.sds[k]) >= 0.5 * step
+
+    def known(value: float) -> float | None:
+        return float(value) if np.isfinite(value) else None
+
+    def sd_known(value: float) -> float | None:
+        return known(value) if resolved else None
+
+    return BatchRecord(
+        name=name,
+        ran=True,
+        share=float(mixture.weights[k]),
+        share_se=known(se.weights[k]),
+        share_low=known(interval.weights[k, 0]),
+        share_high=known(interval.weights[k, 1]),
+        mean=float(mixture.means[k, 0]),
+        mean_se=known(se.means[k]),
+        mean_low=known(interval.means[k, 0]),
+        mean_high=known(interval.means[k, 1]),
+        sd=float(mixture.sds[k]),
+        sd_se=sd_known(se.sds[k]),
+        sd_low=sd_known(interval.sds[k, 0]),
+        sd_high=sd_known(interval.sds[k, 1]),
+        assigned=assigned,
+        expected=expected,
+    )
+
+
+def _fit_record(
+    fitted: BatchFit | None,
+    test: Goodness | None,
+    judged: Verdict,
+    by_valid: Dispositions,
+    tally: Tally,
+) -> FitRecord | None:
+    if fitted is None or fitted.fit.failed:
+        return None
+    fit = fitted.fit
+    assigned = by_valid.disposition == Disposition.ASSIGNED
+    items = float(tally.counts[assigned].sum())
+    wrong = float(tally.counts[assigned] @ (1.0 - by_valid.posterior[assigned]))
+    stated = judged is Verdict.GOOD and items > 0
+    background = fit.mixture.background
+    return FitRecord(
+        likelihood=fit.likelihood,
+        n_items=round(fit.n),
+        n_distinct=fit.n_distinct,
+        log_likelihood=fit.log_likelihood,
+        bic=fit.bic,
+        converged=fit.converged,
+        gap_nats=float(fit.gap) if np.isfinite(fit.gap) else fit.n,
+        gap_items=round(fit.gap_items),
+        passes=fit.passes,
+        starts=fit.starts,
+        starts_at_best=fit.starts_at_best,
+        runner_up_nats=fit.runner_up,
+        background_share=None if background is None else background.weight,
+        goodness_p=None if test is None else test.p,
+        goodness_effect=None if test is None else test.effect,
+        separation=separation(fit.mixture),
+        expected_misassigned=wrong / items if stated else None,
+    )
