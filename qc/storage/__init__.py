@@ -1,0 +1,45 @@
+"""The data engineer's wing: measurements in, published versions out. Parquet is known here alone.
+
+In: `discover` a shift's files, `fingerprint` a line's inputs, `read_line`. Out: `begin` an
+attempt, `write_line`, `assemble`, `publish`; then `read_published` and `load_published`.
+"""
+
+from qc.storage.assemble import assemble
+from qc.storage.attempt import (
+    Attempt,
+    Published,
+    begin,
+    discard,
+    unchanged,
+    write_failed_line,
+    write_line,
+)
+from qc.storage.discover import ShiftFiles, UnknownLine, discover
+from qc.storage.inputs import LineInputs, fingerprint
+from qc.storage.publish import publish, write_index
+from qc.storage.published import PublishedShift, list_published, load_published, read_published
+from qc.storage.readings import NoReadingsError, read_line
+
+__all__ = [
+    "Attempt",
+    "LineInputs",
+    "NoReadingsError",
+    "Published",
+    "PublishedShift",
+    "ShiftFiles",
+    "UnknownLine",
+    "assemble",
+    "begin",
+    "discard",
+    "discover",
+    "fingerprint",
+    "list_published",
+    "load_published",
+    "publish",
+    "read_line",
+    "read_published",
+    "unchanged",
+    "write_failed_line",
+    "write_index",
+    "write_line",
+]

@@ -1,0 +1,221 @@
+"""An attempt at a version: a folder of its own, into which each line is written.
+
+Several threads may write lines at once; all they share is the folder. Until `publish` swaps the
+pointer, no reader sees anything of it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from qc.errors import StorageError, Where
+from qc.plant import Line, Plant, Shift
+from qc.records import LineReadings, LineRecord, LineResult, LineStatus, Reject
+from qc.storage import atomic, published, tables
+from qc.storage.inputs import LineInputs
+from qc.storage.items import held_table, items_table, write_items, write_parquet
+from qc.storage.json_text import to_json
+from qc.storage.paths import named, shift_folder
+from qc.storage.published import PublishedVersion
+
+LOCK = ".lock"
+PARTS = ".parts"  # what each line leaves for assemble; gone before anything is published
+LINE_RECORD = "record.json"
+MERGED = (published.HELD, published.TALLIES, published.REJECTS)  # tables that lines share
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A version that readers see; `changed` False: the base, since nothing was new."""
+
+    version: str
+    folder: Path
+    manifest_sha256: str
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A version in the making.
+
+    Attributes
+    ----------
+    folder : Path
+        The new version's own folder, directly below the shift's.
+    base : Published or None
+        What was published when the attempt began.
+    pointer : bytes or None
+        The pointer as it was read then; it must still be so when it is swapped.
+    """
+
+    plant: Plant
+    shift: Shift
+    folder: Path
+    version: str
+    base: Published | None
+    pointer: bytes | None
+
+
+def begin(plant: Plant, shift: Shift) -> Attempt:
+    """Begin an attempt: read the pointer, and make a folder that no other attempt has.
+
+    Raises
+    ------
+    StorageError
+        If the folder cannot be made, or what is published is damaged.
+    """
+    home = shift_folder(plant.storage, shift.date, shift.name)
+    atomic.make_folder(home)
+    pointer = published.read_pointer(home)
+    base = None
+    if pointer is not None:
+        current = published.open_version(home, pointer)
+        base = Published(current.version, current.folder, current.manifest_sha256, changed=False)
+    # Versions are ordered by this counter, never by a clock; dead attempts count.
+    numbers = (published.VERSION.fullmatch(entry.name) for entry in home.iterdir())
+    number = 1 + max((int(found[1]) for found in numbers if found), default=0)
+    version = f"v{number:04d}-{secrets.token_hex(4)}"
+    folder = home / version
+    atomic.make_folder(folder)
+    return Attempt(plant, shift, folder, version, base, pointer)
+
+
+def unchanged(
+    attempt: Attempt, line: Line, inputs: LineInputs, config_sha256: str, software: str
+) -> bool:
+    """Whether the base already has this line's result for the same input, config and code.
+
+    A result with status ``error`` never counts; nor does one whose files are no longer there.
+    """
+    base = open_base(attempt)
+    entry = None if base is None else base.line(line.name)
+    if base is None or entry is None or entry.status is LineStatus.ERROR:
+        return False
+    made_of = (entry.config_sha256, entry.input_sha256, entry.software)
+    if made_of != (config_sha256, inputs.input_sha256, software):
+        return False
+    try:
+        for path in (*entry.items, published.RECORD, *MERGED):
+            base.path(base.entry(path))
+    except StorageError:
+        return False  # made again rather than carried on
+    return True
+
+
+def write_line(attempt: Attempt, readings: LineReadings, result: LineResult) -> None:
+    """Write a line's items, and what `assemble` needs of it, into the attempt's folder.
+
+    Raises
+    ------
+    StorageError
+        If the counts of the record do not add up to the rows and items, or writing fails.
+    """
+    record = result.record
+    _judge_counts(readings, result)
+    write_items(
+        items_folder(attempt, record.line.name), items_table(attempt.plant, readings, result)
+    )
+    parts = parts_folder(attempt, record.line.name)
+    atomic.make_folder(parts)
+    write_parquet(parts / published.HELD, held_table(attempt.plant, readings, result))
+    write_parquet(parts / published.TALLIES, tables.tallies_table({readings.line: result.tally}))
+    _write_record(parts, record, readings.rejects)
+
+
+def write_failed_line(
+    attempt: Attempt, record: LineRecord, rejects: tuple[Reject, ...] = ()
+) -> None:
+    """Write the record of a line that could not be read or computed; it has no items.
+
+    Parameters
+    ----------
+    rejects : tuple of Reject
+        All of them, where there are more than the record lists.
+    """
+    name = record.line.name
+    for folder in (items_folder(attempt, name), parts_folder(attempt, name)):
+        remove(folder)
+    parts = parts_folder(attempt, name)
+    atomic.make_folder(parts)
+    write_parquet(parts / published.HELD, tables.HELD_SCHEMA.empty_table())
+    write_parquet(parts / published.TALLIES, tables.tallies_table({}))
+    _write_record(parts, record, rejects or record.rejects)
+
+
+def discard(attempt: Attempt) -> None:
+    """Remove the attempt's folder, unless it was published.
+
+    It cannot have been while it has no manifest, or while the pointer is what it was at the
+    start; otherwise it stays, since a later version may name its files.
+    """
+    home = attempt.folder.parent
+    with atomic.locked(home / LOCK):
+        has_manifest = (attempt.folder / published.MANIFEST).exists()
+        if not has_manifest or published.read_pointer(home) == attempt.pointer:
+            remove(attempt.folder)
+
+
+def open_base(attempt: Attempt) -> PublishedVersion | None:
+    """What was published when the attempt began."""
+    if attempt.pointer is None:
+        return None
+    return published.open_version(attempt.folder.parent, attempt.pointer)
+
+
+def items_folder(attempt: Attempt, line: str) -> Path:
+    """Where the attempt's items of a line are."""
+    return attempt.folder / "items" / f"line={named(line)}"
+
+
+def parts_folder(attempt: Attempt, line: str) -> Path:
+    """Where a line leaves what `assemble` merges."""
+    return attempt.folder / PARTS / f"line={named(line)}"
+
+
+def is_written(attempt: Attempt, line: str) -> bool:
+    """Whether this attempt wrote the line, whole."""
+    return (parts_folder(attempt, line) / LINE_RECORD).exists()
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, if it is there (StorageError if that fails)."""
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise atomic.cannot_write(folder, error) from error
+
+
+def _write_record(parts: Path, record: LineRecord, rejects: tuple[Reject, ...]) -> None:
+    """The record last: with it the line counts as written."""
+    write_parquet(parts / published.REJECTS, tables.rejects_table(record.line.name, rejects))
+    atomic.write_bytes(parts / LINE_RECORD, to_json(record))
+
+
+def _judge_counts(readings: LineReadings, result: LineResult) -> None:
+    """Rows in are rows out, or nothing is published."""
+    counts = result.record.counts
+    n_rejected = sum(reject.row is not None for reject in readings.rejects)
+    facts = {
+        "rows": (counts.rows, readings.n_rows),
+        "rejected rows": (counts.rejected, n_rejected),
+        "items": (counts.items, len(readings.values)),
+        "refused files": (counts.refused_files, len(readings.rejects) - n_rejected),
+        "dispositions": (len(result.index), len(readings.values)),
+    }
+    for what, (said, is_so) in facts.items():
+        if said != is_so:
+            raise StorageError(
+                f"{what} do not add up: {said:,} against {is_so:,}",
+                Where(line=readings.line),
+                "This is an error in shiftmix: report it with this line",
+            )
+    if not counts.adds_up:
+        raise StorageError(
+            f"the counts do not add up: {asdict(counts)}",
+            Where(line=readings.line),
+            "This is an error in shiftmix: report it with this line",
+        )

@@ -1,0 +1,234 @@
+"""Which files hold a shift's measurements: listed by ourselves, regular files below the root only.
+
+Symbolic links are not followed, names are not decoded, and whatever lies in a shift's folder that
+is not read is reported. Names that begin with "." or "_" and do not end in ".parquet" (temporary
+files, markers) are passed over, as every reader of such folders does.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from qc.errors import ConfigError, ReadingsError, Where
+from qc.plant import Plant, Shift
+from qc.records import Reject
+from qc.storage.paths import is_name, shown
+from qc.storage.reader import footer_rows, line_counts
+from qc.storage.refusal import refuse
+
+SUFFIX = ".parquet"
+HIDDEN = (".", "_")
+LINE_KEY = "line="
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownLine:
+    """A line in the data that the configuration does not know."""
+
+    name: str
+    n_files: int
+    n_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftFiles:
+    """The files of one shift.
+
+    Attributes
+    ----------
+    by_line : dict of str to tuple of str
+        Every line of the plant -> its files, relative to the root of the readings, sorted; empty
+        where there are none.
+    unknown_lines : tuple of UnknownLine
+    problems : tuple of Reject
+        What could not be taken and belongs to no line of the plant.
+    line_problems : dict of str to tuple of Reject
+        What could not be taken of a line; they come back in the line's readings.
+    """
+
+    by_line: dict[str, tuple[str, ...]]
+    unknown_lines: tuple[UnknownLine, ...]
+    problems: tuple[Reject, ...]
+    line_problems: dict[str, tuple[Reject, ...]]
+
+
+def discover(plant: Plant, shift: Shift) -> ShiftFiles:
+    """List the files of a shift.
+
+    Raises
+    ------
+    ReadingsError
+        If the root of the readings is not there, or cannot be listed.
+    ConfigError
+        If the layout has several lines in a file and no column tells which.
+    """
+    root = Path(plant.readings)
+    try:
+        names = sorted(entry.name for entry in os.scandir(root))
+    except OSError as error:
+        raise ReadingsError(
+            f"the folder of the readings cannot be listed: {error.strerror}",
+            Where(str(root)),
+            f"Correct [plant] readings in {plant.source}, or mount the folder",
+        ) from error
+    if plant.layout == "hive":
+        return _discover_hive(plant, shift, root, names)
+    return _discover_file(plant, shift, root)
+
+
+def expected_place(plant: Plant, line: str, shift: Shift) -> str:
+    """Where a line's files of a shift are looked for, relative to the root of the readings."""
+    if plant.layout == "hive":
+        return f"{LINE_KEY}{line}/{_shift_part(shift)}/*{SUFFIX}"
+    assert plant.pattern is not None
+    return plant.pattern.replace("{date}", shift.date.isoformat()).replace("{shift}", shift.name)
+
+
+def _discover_hive(plant: Plant, shift: Shift, root: Path, names: list[str]) -> ShiftFiles:
+    by_line: dict[str, tuple[str, ...]] = {line.name: () for line in plant.lines}
+    line_problems: dict[str, tuple[Reject, ...]] = {line.name: () for line in plant.lines}
+    problems: list[Reject] = []
+    unknown: list[UnknownLine] = []
+    for name in names:
+        if not name.startswith(LINE_KEY):
+            continue
+        line = name.removeprefix(LINE_KEY)
+        if line not in by_line and not is_name(line):
+            remedy = "Name the folder line=NAME, with letters, digits, '.', '_' and '-' only"
+            problems.append(refuse(shown(name), f"{line!a} is no name of a line", remedy))
+            continue
+        files, met = _list_shift(root, name, _shift_part(shift))
+        if line in by_line:
+            by_line[line], line_problems[line] = files, met
+        elif files or met:
+            n_rows = sum(footer_rows(root / file) for file in files)
+            unknown.append(UnknownLine(line, len(files), n_rows))
+            problems += met
+    return ShiftFiles(by_line, tuple(unknown), tuple(problems), line_problems)
+
+
+def _shift_part(shift: Shift) -> str:
+    return f"date={shift.date.isoformat()}/shift={shift.name}"
+
+
+def _list_shift(root: Path, line: str, part: str) -> tuple[tuple[str, ...], tuple[Reject, ...]]:
+    """Files of one line's shift, and what else lies there."""
+    relative = f"{line}/{part}"
+    met = _first_problem(root, relative)
+    if met is not None:
+        return (), (met,)
+    try:
+        entries = sorted(os.scandir(root / relative), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return (), ()
+    except OSError as error:
+        detail = f"the folder cannot be listed: {error.strerror}"
+        return (), (refuse(relative, detail, "Let the user of this process read it"),)
+    files, problems = [], []
+    for entry in entries:
+        if entry.name.startswith(HIDDEN) and not entry.name.endswith(SUFFIX):
+            continue
+        path = f"{relative}/{entry.name}"
+        problem = _problem_with(entry)
+        if problem is None:
+            files.append(path)
+        else:
+            problems.append(refuse(f"{relative}/{shown(entry.name)}", *problem))
+    return tuple(files), tuple(problems)
+
+
+def _problem_with(entry: os.DirEntry[str]) -> tuple[str, str] | None:
+    """What keeps an entry of a shift's folder from being read, and the remedy."""
+    if not entry.name.isprintable():
+        return "its name has characters that cannot be shown", "Rename it"
+    if not entry.is_file(follow_symlinks=False):
+        return f"{_kind(entry.stat(follow_symlinks=False))}, not a file", "Put the file there"
+    if not entry.name.endswith(SUFFIX):
+        return f"its name does not end in {SUFFIX}", "Write measurements as Parquet, or move it"
+    if entry.name.startswith(HIDDEN):
+        return "its name begins like that of a temporary file", "Rename it when it is complete"
+    return None
+
+
+def _first_problem(root: Path, relative: str) -> Reject | None:
+    """The first part of a path that is there but is no folder."""
+    path = root
+    for part in Path(relative).parts:
+        path = path / part
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            where = path.relative_to(root).as_posix()
+            return refuse(where, f"cannot be listed: {error.strerror}", "Let this process read it")
+        if not stat.S_ISDIR(status.st_mode):
+            where = path.relative_to(root).as_posix()
+            return refuse(where, f"{_kind(status)}, not a folder", "Put the folder itself there")
+    return None
+
+
+def _kind(status: os.stat_result) -> str:
+    if stat.S_ISLNK(status.st_mode):
+        return "a symbolic link"
+    if stat.S_ISDIR(status.st_mode):
+        return "a folder"
+    return "a regular file" if stat.S_ISREG(status.st_mode) else "a special file"
+
+
+def _discover_file(plant: Plant, shift: Shift, root: Path) -> ShiftFiles:
+    lines = [line.name for line in plant.lines]
+    nothing: dict[str, tuple[Reject, ...]] = dict.fromkeys(lines, ())
+    path = expected_place(plant, "", shift)
+    if plant.columns.line is None and len(lines) > 1:
+        raise ConfigError(
+            f"{len(lines)} lines share a file, and no column tells which",
+            Where(plant.source, column="plant.columns.line"),
+            "Name the column with the line under [plant.columns], as `line`",
+        )
+    met = _unusable(root, path)
+    if met is not None:
+        return ShiftFiles(dict.fromkeys(lines, ()), (), (), dict.fromkeys(lines, (met,)))
+    if not (root / path).exists():
+        return ShiftFiles(dict.fromkeys(lines, ()), (), (), nothing)
+    counts = None if plant.columns.line is None else line_counts(plant, path)
+    if not isinstance(counts, dict):
+        # One line only, or a file that cannot be read: each line's reader will say why.
+        return ShiftFiles(dict.fromkeys(lines, (path,)), (), (), nothing)
+    by_line: dict[str, tuple[str, ...]] = {
+        name: (path,) if counts.get(name) else () for name in lines
+    }
+    unknown = tuple(UnknownLine(name, 1, n) for name, n in _others(counts, lines))
+    problems = []
+    if counts.get(None):
+        detail = f"{counts[None]:,} rows name no line in column {plant.columns.line!r}"
+        problems.append(refuse(path, detail, "Record the line of each item"))
+    return ShiftFiles(by_line, unknown, tuple(problems), nothing)
+
+
+def _others(counts: dict[str | None, int], lines: Iterable[str]) -> Iterator[tuple[str, int]]:
+    known = set(lines)
+    for name in sorted(name for name in counts if name is not None and name not in known):
+        yield shown(name), counts[name]
+
+
+def _unusable(root: Path, path: str) -> Reject | None:
+    """What keeps the one file of a shift from being read; None where it is fine, or not there."""
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        return refuse(path, "it lies outside of the readings", "Correct [plant] pattern")
+    met = _first_problem(root, Path(path).parent.as_posix())
+    if met is not None:
+        return met
+    try:
+        status = (root / path).lstat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return refuse(path, f"cannot be read: {error.strerror}", "Let this process read it")
+    if stat.S_ISREG(status.st_mode):
+        return None
+    return refuse(path, f"{_kind(status)}, not a file", "Put the file itself there")

@@ -1,0 +1,168 @@
+"""Publishing an attempt: its manifest, then one swap of one pointer."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from qc.errors import PointerMoved, Where
+from qc.records import LineRecord, ShiftRecord
+from qc.storage import atomic, published
+from qc.storage.attempt import (
+    LOCK,
+    PARTS,
+    Attempt,
+    Published,
+    discard,
+    is_written,
+    items_folder,
+    open_base,
+    remove,
+)
+from qc.storage.json_text import canonical, from_json, to_json
+from qc.storage.published import FileEntry, LineEntry, Manifest, Pointer, PublishedVersion
+
+
+def publish(attempt: Attempt, run: dict[str, str]) -> Published:
+    """Make the attempt what readers see.
+
+    Parameters
+    ----------
+    run : dict of str to str
+        Run id, trigger, times, host: for run.json, the only file that is no function of input,
+        configuration and code.
+
+    Returns
+    -------
+    Published
+        The base, with `changed` False, where the attempt has nothing new; its folder is gone then.
+
+    Raises
+    ------
+    PointerMoved
+        If another run has published this shift since the attempt began.
+    StorageError
+        If a file cannot be written.
+    """
+    base = open_base(attempt)
+    record_path = attempt.folder / published.RECORD
+    record = from_json(ShiftRecord, record_path.read_bytes(), str(record_path))
+    lines = tuple(_line_entry(attempt, base, line, record.software) for line in record.lines)
+    remove(attempt.folder / PARTS)
+    files = _own_files(attempt.folder)
+    if base is not None:
+        files += _carried_files(base, attempt.version, lines)
+        nothing_new = _origins(lines) == _origins(base.manifest.lines)
+        if nothing_new and _contents(files) == _contents(base.manifest.files):
+            discard(attempt)
+            return Published(base.version, base.folder, base.manifest_sha256, changed=False)
+
+    run_path = attempt.folder / published.RUN
+    atomic.write_bytes(run_path, canonical({**run, "version": attempt.version}))
+    manifest = to_json(
+        Manifest(
+            plant=record.plant,
+            shift=record.shift,
+            software=record.software,
+            supersedes=None if attempt.base is None else attempt.base.version,
+            lines=lines,
+            files=tuple(sorted([*files, _entry(attempt.folder, run_path)], key=_by_path)),
+        )
+    )
+    atomic.write_bytes(attempt.folder / published.MANIFEST, manifest)
+    atomic.sync_folder(attempt.folder)
+    pointer = Pointer(attempt.version, hashlib.sha256(manifest).hexdigest())
+    _swap(attempt, to_json(pointer))
+    return Published(attempt.version, attempt.folder, pointer.manifest_sha256, changed=True)
+
+
+def write_index(root: str | Path, html: str) -> Path:
+    """Write the page over all shifts; it is derived, and may be written again at any time."""
+    atomic.make_folder(Path(root))
+    path = Path(root) / "index.html"
+    atomic.write_bytes(path, html.encode())
+    return path
+
+
+def _swap(attempt: Attempt, pointer: bytes) -> None:
+    home = attempt.folder.parent
+    with atomic.locked(home / LOCK):
+        if published.read_pointer(home) != attempt.pointer:
+            # Without its manifest the folder is known to be no version, and may be discarded.
+            (attempt.folder / published.MANIFEST).unlink()
+            raise PointerMoved(
+                f"another run has published {attempt.shift} since this one began",
+                Where(str(home / published.POINTER)),
+                "Begin again with what it published",
+            )
+        atomic.write_bytes(home / published.POINTER, pointer)
+
+
+def _line_entry(
+    attempt: Attempt, base: PublishedVersion | None, record: LineRecord, software: str
+) -> LineEntry:
+    """What the manifest says of a line: of this attempt, or as the base says it."""
+    name = record.line.name
+    carried = None if base is None or is_written(attempt, name) else base.line(name)
+    if base is not None and carried is not None:
+        return replace(carried, items=tuple(_from_beside(path, base) for path in carried.items))
+    parts = sorted(items_folder(attempt, name).glob("part-*"))
+    return LineEntry(
+        line=name,
+        status=record.status,
+        version=attempt.version,
+        software=software,
+        config_sha256=record.config_sha256,
+        input_sha256=record.input_sha256,
+        inputs=record.files,
+        items=tuple(path.relative_to(attempt.folder).as_posix() for path in parts),
+    )
+
+
+def _from_beside(path: str, base: PublishedVersion) -> str:
+    """A path of the base's manifest as it is seen from another version's folder."""
+    return path if path.startswith("../") else f"../{base.version}/{path}"
+
+
+def _carried_files(
+    base: PublishedVersion, version: str, lines: Iterable[LineEntry]
+) -> list[FileEntry]:
+    wanted = {path for line in lines if line.version != version for path in line.items}
+    moved = (replace(entry, path=_from_beside(entry.path, base)) for entry in base.manifest.files)
+    return [entry for entry in moved if entry.path in wanted]
+
+
+def _own_files(folder: Path) -> list[FileEntry]:
+    """The attempt's own files, made durable; whoever wrote them may not have synced them."""
+    entries = []
+    for home, _, names in os.walk(folder):
+        entries += [_entry(folder, Path(home) / name) for name in sorted(names)]
+        atomic.sync_folder(Path(home))
+    return entries
+
+
+def _entry(folder: Path, path: Path) -> FileEntry:
+    atomic.seal(path)
+    with path.open("rb") as handle:
+        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+    rows = pq.read_metadata(path).num_rows if path.suffix == ".parquet" else None
+    name = path.relative_to(folder).as_posix()
+    return FileEntry(name, path.stat().st_size, digest, rows)
+
+
+def _by_path(entry: FileEntry) -> str:
+    return entry.path
+
+
+def _contents(files: Iterable[FileEntry]) -> dict[str, str]:
+    """Name and hash of all that is a function of input, configuration and code."""
+    return {entry.name: entry.sha256 for entry in files if entry.name != published.RUN}
+
+
+def _origins(lines: Iterable[LineEntry]) -> list[tuple[str, ...]]:
+    return [(line.line, line.software, line.config_sha256, line.input_sha256) for line in lines]

@@ -1,0 +1,299 @@
+"""Published versions as readers see them: one pointer, its manifest, and only the files it names.
+
+Nothing here lists a version's folder: a file that no manifest names does not exist.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from qc.errors import StorageError, Where
+from qc.mixture import Tally
+from qc.plant import Shift
+from qc.records import LineEvidence, LineStatus, ShiftRecord, SourceFile
+from qc.storage import tables
+from qc.storage.json_text import from_json
+from qc.storage.paths import below, is_name, shift_folder
+
+POINTER = "current.json"
+MANIFEST = "manifest.json"
+RECORD = "shift.json"
+RUN = "run.json"
+REPORT = "report/index.html"
+HELD, HELD_CSV, FITS = "held.parquet", "held.csv", "fits.parquet"
+TALLIES, REJECTS = "tallies.parquet", "rejects.parquet"
+VERSION = re.compile(r"v(\d{4,})-[0-9a-f]{8}")
+EARLIER = re.compile(r"\.\./v\d{4,}-[0-9a-f]{8}/")
+SHOWN_HELD = 100  # held items that a line's page lists
+RESTORE = "Restore the version from a backup, or remove current.json and inspect the shift again"
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """Content of ``current.json``."""
+
+    version: str
+    manifest_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file of a version; `path` is relative to the version's folder, `rows` of Parquet only."""
+
+    path: str
+    size: int
+    sha256: str
+    rows: int | None
+
+    @property
+    def name(self) -> str:
+        """The file's place in any version, whichever holds it."""
+        return EARLIER.sub("", self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class LineEntry:
+    """What a line's files are a function of, and which version first had them."""
+
+    line: str
+    status: LineStatus
+    version: str
+    software: str
+    config_sha256: str
+    input_sha256: str
+    inputs: tuple[SourceFile, ...]
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Every file of a version, and where it comes from."""
+
+    plant: str
+    shift: Shift
+    software: str
+    supersedes: str | None
+    lines: tuple[LineEntry, ...]
+    files: tuple[FileEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PublishedVersion:
+    """A version that the pointer names, opened for reading."""
+
+    folder: Path
+    version: str
+    manifest_sha256: str
+    manifest: Manifest
+
+    def line(self, name: str) -> LineEntry | None:
+        """The entry of a line, None where the version does not have it."""
+        return next((entry for entry in self.manifest.lines if entry.line == name), None)
+
+    def entry(self, name: str) -> FileEntry:
+        """The entry of a file by its name; StorageError where the manifest has none."""
+        for entry in self.manifest.files:
+            if name in (entry.path, entry.name):
+                return entry
+        raise StorageError(f"no file {name!r} in the manifest", Where(str(self.folder)), RESTORE)
+
+    def path(self, entry: FileEntry) -> Path:
+        """Where a file is, once it is there and has the size the manifest says (StorageError)."""
+        path = below(self.folder.parent, f"{self.version}/{entry.path}")
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise StorageError(
+                f"cannot be read: {error.strerror}", Where(str(path)), RESTORE
+            ) from error
+        if size != entry.size:
+            raise StorageError(
+                f"{size} bytes, the manifest says {entry.size}", Where(str(path)), RESTORE
+            )
+        return path
+
+    def read_bytes(self, name: str) -> bytes:
+        """A small file, verified by its hash."""
+        entry = self.entry(name)
+        path = self.path(entry)
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise StorageError("not the content that was published", Where(str(path)), RESTORE)
+        return content
+
+    def read_table(self, name: str) -> pa.Table:
+        """A Parquet file, verified by its size, its rows and its pages' checksums."""
+        entry = self.entry(name)
+        path = self.path(entry)
+        try:
+            file = pq.ParquetFile(path, memory_map=False, page_checksum_verification=True)
+            table = file.read()
+        except (pa.ArrowException, OSError) as error:
+            raise StorageError(f"damaged ({error})", Where(str(path)), RESTORE) from error
+        if table.num_rows != entry.rows:
+            raise StorageError(
+                f"{table.num_rows} rows, the manifest says {entry.rows}",
+                Where(str(path)),
+                RESTORE,
+            )
+        return table
+
+    def record(self) -> ShiftRecord:
+        """The shift's record."""
+        return from_json(ShiftRecord, self.read_bytes(RECORD), str(self.folder / RECORD))
+
+    def tally(self, line: str) -> Tally | None:
+        """The tally of a line's valid readings; None where it could not be read."""
+        return tables.tally_of(self.read_table(TALLIES), line)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PublishedShift:
+    """A published shift, ready to be shown."""
+
+    version: str
+    record: ShiftRecord
+    evidence: dict[str, LineEvidence]
+    report: Path
+
+
+def read_pointer(folder: Path) -> bytes | None:
+    """The bytes of a shift's pointer; None where nothing is published."""
+    try:
+        return (folder / POINTER).read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        where = Where(str(folder / POINTER))
+        raise StorageError(f"cannot be read: {error.strerror}", where, RESTORE) from error
+
+
+def open_version(folder: Path, pointer: bytes) -> PublishedVersion:
+    """Open the version that a pointer names.
+
+    Raises
+    ------
+    StorageError
+        If pointer or manifest are damaged.
+    """
+    named = from_json(Pointer, pointer, str(folder / POINTER))
+    if VERSION.fullmatch(named.version) is None:
+        raise StorageError(
+            f"{named.version!r} is no version", Where(str(folder / POINTER)), RESTORE
+        )
+    home = folder / named.version
+    try:
+        content = (home / MANIFEST).read_bytes()
+    except OSError as error:
+        raise StorageError(
+            f"cannot be read: {error.strerror}", Where(str(home / MANIFEST)), RESTORE
+        ) from error
+    if hashlib.sha256(content).hexdigest() != named.manifest_sha256:
+        raise StorageError(
+            "not the manifest that was published", Where(str(home / MANIFEST)), RESTORE
+        )
+    manifest = from_json(Manifest, content, str(home / MANIFEST))
+    return PublishedVersion(home, named.version, named.manifest_sha256, manifest)
+
+
+def current_version(root: str | Path, day: date, shift: str) -> PublishedVersion:
+    """The version of a shift that readers see; StorageError where nothing is published."""
+    folder = shift_folder(root, day, shift)
+    pointer = read_pointer(folder)
+    if pointer is None:
+        raise StorageError(
+            f"nothing is published for {day} {shift}",
+            Where(str(folder)),
+            "Inspect the shift first",
+        )
+    return open_version(folder, pointer)
+
+
+def read_published(root: str | Path, day: date, shift: str) -> pd.DataFrame:
+    """The published items of a shift, all lines, with a column ``line``.
+
+    Whole numbers and booleans come as pandas' nullable types, so that large ids stay exact.
+
+    Raises
+    ------
+    StorageError
+        If nothing is published, or a file is not what its manifest says.
+    """
+    version = current_version(root, day, shift)
+    parts = [
+        tables.with_line(version.read_table(path), entry.line)
+        for entry in version.manifest.lines
+        for path in entry.items
+    ]
+    return tables.to_pandas(tables.join_any(parts))
+
+
+def load_published(root: str | Path, day: date, shift: str) -> PublishedShift:
+    """The record of a published shift and what its pages show (errors as `read_published`)."""
+    version = current_version(root, day, shift)
+    record = version.record()
+    evidence = tables.evidence(
+        record, version.read_table(TALLIES), version.read_table(HELD), SHOWN_HELD
+    )
+    return PublishedShift(version.version, record, evidence, version.folder / REPORT)
+
+
+def list_published(root: str | Path) -> tuple[tuple[date, str, str, Path], ...]:
+    """Every published shift: date, shift, version and the version's folder; by date and name."""
+    return tuple(
+        (day, folder.name.removeprefix("shift="), pointer.version, folder / pointer.version)
+        for day, folder in _shift_folders(Path(root))
+        if (content := read_pointer(folder)) is not None
+        and (pointer := from_json(Pointer, content, str(folder / POINTER)))
+    )
+
+
+def earlier_versions(root: str | Path, shift: Shift) -> Iterator[PublishedVersion]:
+    """The published shifts that start before this one, newest first.
+
+    Raises
+    ------
+    StorageError
+        If a pointer or manifest on the way is damaged.
+    """
+    days: dict[date, list[Path]] = {}
+    for day, folder in _shift_folders(Path(root)):
+        if day <= shift.date:
+            days.setdefault(day, []).append(folder)
+    for day in sorted(days, reverse=True):
+        versions = [
+            open_version(folder, pointer)
+            for folder in days[day]
+            if (pointer := read_pointer(folder)) is not None
+        ]
+        for version in sorted(versions, key=_start, reverse=True):
+            if version.manifest.shift.start < shift.start:
+                yield version
+
+
+def _start(version: PublishedVersion) -> Any:
+    return version.manifest.shift.start, version.manifest.shift.name
+
+
+def _shift_folders(root: Path) -> Iterator[tuple[date, Path]]:
+    """The folders of shifts, in order of date and name; whatever else lies there is none."""
+    if not root.is_dir():
+        return
+    for day_folder in sorted(root.glob("date=*")):
+        try:
+            day = date.fromisoformat(day_folder.name.removeprefix("date="))
+        except ValueError:
+            continue
+        for folder in sorted(day_folder.glob("shift=*")):
+            if is_name(folder.name.removeprefix("shift=")):
+                yield day, folder

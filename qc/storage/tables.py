@@ -1,0 +1,294 @@
+"""The small tables of a version: held items, fits, tallies, rejects; one schema for all lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, BinaryIO
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.types as kinds
+
+from qc.mixture import Tally
+from qc.records import HeldItem, LineEvidence, LineRecord, Reject, ShiftRecord
+
+GRIDS = b"shiftmix.grids"  # in the metadata of tallies.parquet: line -> resolution, origin, ...
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
+
+TEXT, NUMBER, FLAG, WHOLE = pa.string(), pa.float64(), pa.bool_(), pa.int64()
+
+HELD_SCHEMA = pa.schema(
+    {
+        "line": TEXT,
+        "item_id": TEXT,
+        "lot": TEXT,
+        "measured_at": pa.timestamp("ns", tz="UTC"),
+        "characteristic": TEXT,
+        "reading": NUMBER,
+        "unit": TEXT,
+        "disposition": TEXT,
+        "reason": TEXT,
+        "batch": TEXT,
+        "posterior": NUMBER,
+        "runner_up": TEXT,
+        "is_ambiguous": FLAG,
+        "is_atypical": FLAG,
+        "conforming": FLAG,
+    }
+)
+TALLY_SCHEMA = pa.schema({"line": TEXT, "tick": WHOLE, "reading": NUMBER, "count": NUMBER})
+REJECT_SCHEMA = pa.schema(
+    {
+        "line": TEXT,
+        "reason": TEXT,
+        "path": TEXT,
+        "row": WHOLE,
+        "item_id": TEXT,
+        "detail": TEXT,
+        "remedy": TEXT,
+        "sha256": TEXT,
+    }
+)
+BATCH_FIELDS = {
+    "batch": TEXT,
+    "ran": FLAG,
+    "share": NUMBER,
+    "share_se": NUMBER,
+    "share_low": NUMBER,
+    "share_high": NUMBER,
+    "mean": NUMBER,
+    "mean_se": NUMBER,
+    "mean_low": NUMBER,
+    "mean_high": NUMBER,
+    "sd": NUMBER,
+    "sd_se": NUMBER,
+    "sd_low": NUMBER,
+    "sd_high": NUMBER,
+    "assigned": WHOLE,
+    "expected": NUMBER,
+}
+FIT_FIELDS = {
+    "likelihood": TEXT,
+    "n_distinct": WHOLE,
+    "log_likelihood": NUMBER,
+    "bic": NUMBER,
+    "converged": FLAG,
+    "gap_nats": NUMBER,
+    "gap_items": WHOLE,
+    "passes": WHOLE,
+    "starts": WHOLE,
+    "starts_at_best": WHOLE,
+    "runner_up_nats": NUMBER,
+    "background_share": NUMBER,
+    "goodness_p": NUMBER,
+    "goodness_effect": NUMBER,
+    "separation": NUMBER,
+    "expected_misassigned": NUMBER,
+}
+FIT_SCHEMA = pa.schema(
+    {
+        "line": TEXT,
+        "unit": TEXT,
+        **BATCH_FIELDS,
+        "n_items": WHOLE,  # that the fit rests on, all shifts of its window together
+        "verdict": TEXT,
+        "status": TEXT,
+        **FIT_FIELDS,
+    }
+)
+
+
+def fits_table(records: Iterable[LineRecord]) -> pa.Table:
+    """One row a line and batch."""
+    rows = []
+    for record in records:
+        fit = {} if record.fit is None else asdict(record.fit)
+        for batch in record.batches:
+            row = {"line": record.line.name, "unit": record.line.unit, **asdict(batch), **fit}
+            row |= {"batch": batch.name, "verdict": record.verdict, "status": record.status}
+            rows.append({name: row.get(name) for name in FIT_SCHEMA.names})
+    return pa.Table.from_pylist(rows, schema=FIT_SCHEMA)
+
+
+def rejects_table(line: str, rejects: Sequence[Reject]) -> pa.Table:
+    """One row a row, or file, that could not be used."""
+    names = REJECT_SCHEMA.names[1:]
+    columns = {name: [getattr(reject, name) for reject in rejects] for name in names}
+    return pa.table({"line": [line] * len(rejects), **columns}, schema=REJECT_SCHEMA)
+
+
+def tallies_table(tallies: Mapping[str, Tally]) -> pa.Table:
+    """The tallies of several lines in one table; the grids stand in its metadata."""
+    grids = {
+        line: {"resolution": tally.resolution, "origin": tally.origin, "off_grid": tally.off_grid}
+        for line, tally in tallies.items()
+    }
+    parts = [
+        pa.table(
+            {
+                "line": pa.repeat(line, len(tally)),
+                "tick": pa.nulls(len(tally), WHOLE) if tally.ticks is None else tally.ticks,
+                "reading": tally.values,  # noqa: PD011 - no frame
+                "count": tally.counts,
+            },
+            schema=TALLY_SCHEMA,
+        )
+        for line, tally in tallies.items()
+    ]
+    table = pa.concat_tables(parts) if parts else TALLY_SCHEMA.empty_table()
+    return table.replace_schema_metadata({GRIDS: json.dumps(grids, sort_keys=True)})
+
+
+def tally_of(table: pa.Table, line: str) -> Tally | None:
+    """The tally of a line from such a table, bit-equal to the one that went in."""
+    grids = json.loads((table.schema.metadata or {}).get(GRIDS, b"{}"))
+    if line not in grids:
+        return None
+    rows = of_line(table, line)
+    grid = grids[line]
+    on_grid = grid["resolution"] is not None
+    return Tally(
+        values=_array(rows["reading"], np.float64),
+        counts=_array(rows["count"], np.float64),
+        resolution=grid["resolution"],
+        origin=grid["origin"],
+        ticks=_array(rows["tick"], np.int64) if on_grid else None,
+        off_grid=grid["off_grid"],
+    )
+
+
+def of_line(table: pa.Table, line: str) -> pa.Table:
+    """The rows of one line."""
+    return table.filter(pc.equal(table["line"], line))
+
+
+def evidence(
+    record: ShiftRecord, tallies: pa.Table, held: pa.Table, limit: int
+) -> dict[str, LineEvidence]:
+    """What the lines' pages show: each line's tally and its first `limit` held items."""
+    return {
+        line.line.name: LineEvidence(
+            tally_of(tallies, line.line.name),
+            held_items(of_line(held, line.line.name).slice(0, limit), record.time_zone),
+        )
+        for line in record.lines
+    }
+
+
+def held_items(held: pa.Table, time_zone: str) -> tuple[HeldItem, ...]:
+    """Rows of held.parquet as records; times as text in the plant's zone."""
+    texts = held.set_column(
+        held.schema.get_field_index("measured_at"),
+        "measured_at",
+        local_times(held["measured_at"], time_zone),
+    )
+    names = HeldItem.__slots__
+    return tuple(HeldItem(**row) for row in texts.select(list(names)).to_pylist())
+
+
+def local_times(column: pa.ChunkedArray, time_zone: str) -> pa.Array:
+    """UTC times as text in a zone, such as ``2026-11-20 06:12:03+01:00``, to their last digit."""
+    utc = pd.DatetimeIndex(column.to_numpy())
+    local = utc.tz_localize("UTC").tz_convert(ZoneInfo(time_zone)).tz_localize(None)
+    clock = pa.array(local, pa.timestamp("ns"))
+    for unit in ("s", "ms", "us", "ns"):
+        try:
+            texts = clock.cast(pa.timestamp(unit)).cast(TEXT)
+            break
+        except pa.ArrowInvalid:  # the unit would lose digits
+            continue
+    minutes = pd.Series(local - utc).dt.total_seconds() / 60
+    offsets = minutes.map({offset: _offset(int(offset)) for offset in minutes.dropna().unique()})
+    return pc.binary_join_element_wise(texts, pa.array(offsets, TEXT, from_pandas=True), "")
+
+
+def _offset(minutes: int) -> str:
+    sign = "-" if minutes < 0 else "+"
+    return f"{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+
+
+def write_held_csv(held: pa.Table, time_zone: str, handle: BinaryIO) -> None:
+    """Held items as CSV; no text cell can start a formula, numbers are untouched."""
+    at = held.schema.get_field_index("measured_at")
+    held = held.set_column(at, "measured_at", local_times(held["measured_at"], time_zone))
+    columns = [
+        _no_formula(column) if kinds.is_string(column.type) else column for column in held.columns
+    ]
+    pa_csv.write_csv(pa.table(columns, names=held.column_names), handle)
+
+
+def _no_formula(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts, those that a spreadsheet would take for a formula behind an apostrophe."""
+    risky = pc.is_in(pc.utf8_slice_codeunits(column, 0, 1), pa.array(FORMULA_STARTS))
+    return pc.if_else(risky, pc.binary_join_element_wise("'", column, ""), column)
+
+
+def join(parts: Sequence[pa.Table]) -> pa.Table:
+    """The rows of all tables; a column that a table does not have is null there.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid, pyarrow.ArrowTypeError
+        If a column has types that have nothing in common.
+    """
+    plain = [part.replace_schema_metadata(None) for part in parts]
+    return pa.concat_tables(plain, promote_options="permissive").combine_chunks()
+
+
+def join_any(parts: Sequence[pa.Table]) -> pa.Table:
+    """As `join`, but columns whose types have nothing in common become text."""
+    try:
+        return join(parts)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        clashing = [name for name in _all_names(parts) if _clashes(name, parts)]
+        return join([_as_text(part, clashing) for part in parts])
+
+
+def with_line(table: pa.Table, line: str) -> pa.Table:
+    """The table with a column ``line`` in front."""
+    if "line" in table.column_names:
+        table = table.drop_columns(["line"])
+    return table.add_column(0, "line", pa.repeat(line, table.num_rows))
+
+
+def to_pandas(table: pa.Table) -> pd.DataFrame:
+    """As pandas, whole numbers and booleans exact where some are null."""
+    exact: dict[Any, Any] = {pa.bool_(): pd.BooleanDtype()}
+    for bits in (8, 16, 32, 64):
+        exact[getattr(pa, f"int{bits}")()] = getattr(pd, f"Int{bits}Dtype")()
+        exact[getattr(pa, f"uint{bits}")()] = getattr(pd, f"UInt{bits}Dtype")()
+    frame: pd.DataFrame = table.to_pandas(types_mapper=exact.get)
+    return frame
+
+
+def _array(column: pa.ChunkedArray, kind: type[Any]) -> Any:
+    return np.array(column.to_numpy(), dtype=kind)
+
+
+def _all_names(parts: Sequence[pa.Table]) -> list[str]:
+    return list(dict.fromkeys(name for part in parts for name in part.column_names))
+
+
+def _clashes(name: str, parts: Sequence[pa.Table]) -> bool:
+    try:
+        join([part.select([name]) for part in parts if name in part.column_names])
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return True
+    return False
+
+
+def _as_text(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    for name in names:
+        at = table.schema.get_field_index(name)
+        if at >= 0:
+            column = table.column(at)
+            if kinds.is_dictionary(column.type):
+                column = column.cast(column.type.value_type)
+            table = table.set_column(at, name, column.cast(TEXT))
+    return table

@@ -1,0 +1,141 @@
+"""What a line's result is a function of: files by hash, and the tallies of its window."""
+
+import os
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from qc import storage
+from qc.plant import Gauge
+
+
+@pytest.fixture
+def inputs(plant, shift):
+    def of(name="A", shift=shift, plant=plant):
+        return storage.fingerprint(plant, plant.line(name), shift, storage.discover(plant, shift))
+
+    return of
+
+
+@pytest.fixture
+def inspected(plant, table, deliver, judge, inputs):
+    """Deliver and publish n items of lines for a shift."""
+
+    def run(shift, n=3, names=("A",)):
+        attempt = storage.begin(plant, shift)
+        for name in names:
+            deliver(table(n), line=name, shift=shift)
+            line = plant.line(name)
+            readings = storage.read_line(plant, line, shift, inputs(name, shift))
+            storage.write_line(attempt, readings, judge(line, shift, readings))
+        storage.assemble(attempt, (), "1")
+        return storage.publish(attempt, {})
+
+    return run
+
+
+def test_the_hash_covers_content_and_names(inputs, table, deliver):
+    first = deliver(table(3))
+    one = inputs()
+    assert [(path, size) for path, _, size in one.files] == [
+        ("line=A/date=2026-11-20/shift=early/part-0.parquet", first.stat().st_size)
+    ]
+    os.utime(first, (0, 0))
+    assert inputs().input_sha256 == one.input_sha256
+    deliver(table(3), "copy.parquet")
+    two = inputs().input_sha256
+    deliver(table(4), "copy.parquet")
+    three = inputs().input_sha256
+    assert len({one.input_sha256, two, three}) == 3
+
+
+def test_a_file_that_cannot_be_opened_is_a_problem_and_part_of_the_hash(
+    inputs, table, deliver, monkeypatch
+):
+    deliver(table(3))
+    bad = deliver(table(3, first=3), "bad.parquet")
+    before = inputs()
+    real = os.open
+
+    def denied(path, *arguments, **keywords):
+        if Path(path) == bad:
+            raise PermissionError(13, "Permission denied")
+        return real(path, *arguments, **keywords)
+
+    monkeypatch.setattr(os, "open", denied)
+    after = inputs()
+    assert len(after.files) == 1
+    assert [problem.detail for problem in after.problems] == ["permission denied"]
+    assert after.input_sha256 != before.input_sha256
+
+
+def test_the_window_is_the_newest_shifts_before_this_one_oldest_first(
+    plant, shift, inputs, inspected, table, deliver
+):
+    day = timedelta(days=1)
+    shifts = [
+        plant.shift(shift.date - 3 * day, "late"),
+        plant.shift(shift.date - day, "early"),
+        plant.shift(shift.date - day, "night"),
+        shift,
+        plant.shift(shift.date, "late"),
+    ]
+    versions = [inspected(each, n=3 + k) for k, each in enumerate(shifts)]
+    inspected(plant.shift(shift.date - day, "late"), names=("B",))  # this line was not read
+    window = inputs().window  # fit_window = 3
+    assert [
+        (t.source.date, t.source.shift, t.source.version, t.source.n_items) for t in window
+    ] == [
+        (shifts[1].date, "early", versions[1].version, 4),
+        (shifts[2].date, "night", versions[2].version, 5),
+    ]
+    assert [tally.tally.n for tally in window] == [4, 5]
+    assert window[0].source.tally_sha256 == window[0].tally.sha256()
+    deliver(table(3), line="B")
+    assert inputs("B").window == ()  # fit_window = 1
+
+
+def test_an_earlier_shift_that_changed_changes_the_hash(
+    plant, shift, inputs, inspected, table, deliver
+):
+    deliver(table(3))
+    before = inputs().input_sha256
+    earlier = plant.shift(shift.date - timedelta(days=1), "late")
+    inspected(earlier, n=3)
+    with_window = inputs().input_sha256
+    inspected(earlier, n=5)
+    assert len({before, with_window, inputs().input_sha256}) == 3
+
+
+def test_a_tally_on_another_grid_is_left_out_and_said(
+    plant, shift, inputs, inspected, table, deliver
+):
+    inspected(plant.shift(shift.date - timedelta(days=1), "late"))
+    deliver(table(3))
+    finer = replace(plant, lines=tuple(replace(line, gauge=Gauge(0.0005)) for line in plant.lines))
+    got = inputs(plant=finer)
+    assert got.window == ()
+    (finding,) = got.findings
+    assert finding.code == "window.other_grid"
+    assert "2026-11-19 late" in finding.sentence
+    assert "0.001 from 0.0, the gauge 0.0005" in finding.sentence
+    readings = storage.read_line(finer, finer.line("A"), shift, got)
+    assert finding in readings.findings
+
+
+@pytest.mark.parametrize("name", ["tallies.parquet", "manifest.json"])
+def test_the_window_ends_where_a_version_is_damaged(
+    name, plant, shift, inputs, inspected, table, deliver
+):
+    damaged = inspected(plant.shift(shift.date - timedelta(days=2), "late"))
+    inspected(plant.shift(shift.date - timedelta(days=1), "late"))
+    (damaged.folder / name).write_bytes(b"PAR1")
+    deliver(table(3))
+    got = inputs()
+    assert [tally.source.date for tally in got.window] == [shift.date - timedelta(days=1)]
+    (finding,) = got.findings
+    assert finding.code == "window.unreadable"
+    assert name in finding.sentence
+    assert finding.remedy
