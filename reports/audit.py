@@ -1,0 +1,81 @@
+"""What a line's page is a function of: files, rejected rows, hashes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qc.records import LineRecord, ShiftRecord
+from reports.formatting import NOTHING, count, plural, shorten
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A file of readings."""
+
+    path: str
+    rows: str
+    size: str
+    checksums: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class RejectRow:
+    """A row or file that could not be used."""
+
+    reason: str
+    path: str
+    row: str
+    item: str
+    detail: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What the page is a function of."""
+
+    files: tuple[FileRow, ...]
+    rejects: tuple[RejectRow, ...]
+    rejected: str
+    refused_files: str
+    window: tuple[tuple[str, str, str], ...]
+    config_sha256: str
+    input_sha256: str
+    software: str
+
+
+def audit_of(shift: ShiftRecord, record: LineRecord) -> Audit:
+    """The audit part of a line's page."""
+    return Audit(
+        files=tuple(
+            FileRow(
+                shorten(file.path, 200),
+                count(file.n_rows),
+                f"{count(file.size)} B",
+                "verified" if file.checksummed else "file has none",
+                file.sha256,
+            )
+            for file in record.files
+        ),
+        rejects=tuple(
+            RejectRow(
+                shorten(reject.reason),
+                shorten(reject.path, 200),
+                NOTHING if reject.row is None else count(reject.row),
+                NOTHING if reject.item_id is None else shorten(reject.item_id),
+                shorten(reject.detail, 300),
+                shorten(reject.remedy, 300),
+            )
+            for reject in record.rejects
+        ),
+        rejected=count(record.counts.rejected),
+        refused_files=plural(record.counts.refused_files, "file"),
+        window=tuple(
+            (f"{w.date} {w.shift}", plural(w.n_items, "item"), w.tally_sha256)
+            for w in record.window
+        ),
+        config_sha256=record.config_sha256,
+        input_sha256=record.input_sha256,
+        software=shift.software,
+    )

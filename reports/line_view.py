@@ -1,0 +1,286 @@
+"""The page of one line's shift as a display-ready record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qc.mixture import Tally
+from qc.records import (
+    BatchRecord,
+    HeldItem,
+    LineEvidence,
+    LineRecord,
+    LineStatus,
+    ShiftRecord,
+)
+from reports.audit import Audit, audit_of
+from reports.figure import Figure, draw
+from reports.formatting import (
+    NOTHING,
+    Scale,
+    count,
+    fixed,
+    plural,
+    probability,
+    setting,
+    share_estimate,
+    share_interval,
+    shorten,
+)
+from reports.marks import tone
+from reports.trust import Check, report_card
+from reports.view import (
+    CountsView,
+    FindingView,
+    Header,
+    counts_of,
+    findings_of,
+    header_of,
+    line_href,
+)
+from reports.words import STATUS_MARKS, Mark, line_sentence
+from reports.zones import rule_of
+
+CONFORMING = {True: "yes", False: "no", None: NOTHING}
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """Parameters of a batch; empty texts where it was not run."""
+
+    tone: str
+    name: str
+    ran: bool
+    share: str
+    share_interval: str
+    mean: str
+    mean_interval: str
+    sd: str
+    sd_interval: str
+    nominal: str
+    limits: str
+    assigned: str
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRow:
+    """An item on hold."""
+
+    item: str
+    reading: str
+    disposition: str
+    reason: str
+    batch: str
+    posterior: str
+    runner_up: str
+    conforming: str
+    measured_at: str
+    lot: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldView:
+    """The held items that the page lists, and how many there are."""
+
+    rows: tuple[HeldRow, ...]
+    shown: str
+    total: str
+    complete: bool
+    any_lot: bool
+    any_time: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneRow:
+    """A stretch of readings and what becomes of an item there."""
+
+    span: str
+    disposition: str
+    batch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """The line's own numbers in the text on method; empty where they do not apply."""
+
+    span: str
+    batches: str
+    half_step: str
+    min_posterior: str
+    max_misassigned: str
+    atypical_level: str
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another page of the shift."""
+
+    name: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinePage:
+    """The page of one line."""
+
+    header: Header
+    name: str
+    characteristic: str
+    unit: str
+    gauge: str
+    mark: Mark
+    verdict: str
+    sentence: str
+    findings: tuple[FindingView, ...]
+    error: str
+    counts: CountsView
+    card: tuple[Check, ...]
+    figure: Figure | None
+    batches: tuple[BatchRow, ...]
+    zones: tuple[ZoneRow, ...]
+    held: HeldView
+    method: Method | None
+    audit: Audit
+    before: Neighbour | None
+    after: Neighbour | None
+
+
+def line_page(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | None) -> LinePage:
+    """The page of one of a shift's lines."""
+    tally = evidence.tally if evidence else None
+    scale = scale_of(record, tally)
+    names = [line.line.name for line in shift.lines]
+    at = names.index(record.line.name)
+    drawable = tally is not None and len(tally) > 0
+    return LinePage(
+        header=header_of(shift),
+        name=record.line.name,
+        characteristic=shorten(record.line.characteristic),
+        unit=shorten(record.line.unit, 24),
+        gauge=_gauge(record, scale),
+        mark=STATUS_MARKS[record.status],
+        verdict="" if record.verdict is None else str(record.verdict),
+        sentence=line_sentence(record),
+        findings=findings_of(record.findings),
+        error=_untold_error(record),
+        counts=counts_of(record.counts),
+        card=report_card(record, tally, scale),
+        figure=draw("fig0", record, tally, scale) if tally is not None and drawable else None,
+        batches=tuple(_batch(record, k, scale) for k in range(len(record.batches))),
+        zones=tuple(
+            ZoneRow(words, zone.disposition.label, _batch_name(record, zone.batch))
+            for zone in rule_of(record)
+            if (words := scale.readings_in(zone.low, zone.high))
+        ),
+        held=_held(record, evidence.held if evidence else (), scale),
+        method=None if record.status is LineStatus.ERROR else _method(record, scale),
+        audit=audit_of(shift, record),
+        before=_neighbour(names[at - 1]) if at else None,
+        after=_neighbour(names[at + 1]) if at + 1 < len(names) else None,
+    )
+
+
+def scale_of(record: LineRecord, tally: Tally | None) -> Scale:
+    """How this line's readings are written."""
+    sds = [batch.sd for batch in record.batches if batch.ran and batch.sd]
+    spread = min(sds, default=0.0)
+    if not spread and tally is not None and len(tally) > 1:
+        spread = float(tally.values[-1] - tally.values[0]) / 10
+    return Scale.of(record.line.gauge, shorten(record.line.unit, 24), spread)
+
+
+def _batch_name(record: LineRecord, batch: int | None) -> str:
+    return NOTHING if batch is None else shorten(record.line.batches[batch].name, 40)
+
+
+def _untold_error(record: LineRecord) -> str:
+    told = any(finding.sentence == record.error for finding in record.findings)
+    return "" if told or record.error is None else record.error
+
+
+def _gauge(record: LineRecord, scale: Scale) -> str:
+    gauge = record.line.gauge
+    said = []
+    if gauge.resolution is not None:
+        said.append(f"reads to {scale.reading(gauge.resolution)}")
+    if gauge.range is not None:
+        said.append(f"range {scale.span(*gauge.range)}")
+    return ", ".join(said) or "nothing stated of the gauge"
+
+
+def _batch(record: LineRecord, k: int, scale: Scale) -> BatchRow:
+    row: BatchRecord = record.batches[k]
+    spec = record.line.batches[k]
+    limits = [
+        f"{word} {scale.bare(limit)}"
+        for word, limit in (("LSL", spec.lsl), ("USL", spec.usl))
+        if limit is not None
+    ]
+    if row.ran:
+        share = share_estimate(row.share, row.share_se)
+        interval = share_interval(row.share_low, row.share_high)
+    else:
+        bound = "" if row.share_high is None else f"at most {probability(row.share_high)}"
+        share, interval = "not run", bound
+    return BatchRow(
+        tone=tone(k),
+        name=shorten(row.name),
+        ran=row.ran,
+        share=share,
+        share_interval=interval,
+        mean=scale.estimate(row.mean, row.mean_se) if row.ran else "",
+        mean_interval=scale.interval(row.mean_low, row.mean_high) if row.ran else "",
+        sd=scale.estimate(row.sd, row.sd_se) if row.ran else "",
+        sd_interval=scale.interval(row.sd_low, row.sd_high) if row.ran else "",
+        nominal=NOTHING if spec.nominal is None else scale.reading(spec.nominal),
+        limits=", ".join(limits) or "no specification",
+        assigned=count(row.assigned),
+        expected=fixed(row.expected, 0 if row.expected >= 100 else 1),
+    )
+
+
+def _held(record: LineRecord, items: tuple[HeldItem, ...], scale: Scale) -> HeldView:
+    total = record.counts.held
+    return HeldView(
+        rows=tuple(_held_row(item, scale) for item in items),
+        shown=count(len(items)),
+        total=count(total),
+        complete=len(items) >= total,
+        any_lot=any(item.lot is not None for item in items),
+        any_time=any(item.measured_at is not None for item in items),
+    )
+
+
+def _held_row(item: HeldItem, scale: Scale) -> HeldRow:
+    return HeldRow(
+        item=shorten(item.item_id),
+        reading=scale.bare(item.reading),
+        disposition=item.disposition,
+        reason=item.reason,
+        batch=NOTHING if item.batch is None else shorten(item.batch, 40),
+        posterior=NOTHING if item.posterior is None else probability(item.posterior),
+        runner_up=NOTHING if item.runner_up is None else shorten(item.runner_up, 40),
+        conforming=CONFORMING[item.conforming],
+        measured_at=NOTHING if item.measured_at is None else shorten(item.measured_at, 40),
+        lot=NOTHING if item.lot is None else shorten(item.lot, 40),
+    )
+
+
+def _neighbour(name: str) -> Neighbour:
+    return Neighbour(name, line_href(name))
+
+
+def _method(record: LineRecord, scale: Scale) -> Method:
+    policy, resolution = record.line.policy, record.line.gauge.resolution
+    window = len(record.window) + 1
+    grouped = record.fit is not None and record.fit.likelihood == "grouped"
+    ppm = policy.max_misassigned_ppm
+    return Method(
+        span="this shift alone" if window == 1 else f"{count(window)} shifts together",
+        batches=plural(len(record.line.batches), "normal distribution"),
+        half_step=scale.reading(resolution / 2) if grouped and resolution else "",
+        min_posterior=setting(policy.min_posterior) if ppm is None else "",
+        max_misassigned="" if ppm is None else f"{ppm:g} ppm",
+        atypical_level=f"{policy.atypical_level:g}",
+    )

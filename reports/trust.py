@@ -1,0 +1,189 @@
+"""The report card of a line, "can this page be trusted?": marks, figures and their meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from qc.mixture import Tally
+from qc.records import FitRecord, LineRecord, LineStatus, Verdict
+from reports.formatting import (
+    Scale,
+    count,
+    p_value,
+    plural,
+    ppm,
+    setting,
+    share,
+    significant,
+)
+from reports.words import Mark
+
+PASS = Mark("pass", "✓", "ok")
+CAUTION = Mark("caution", "◆", "caution")
+FAIL = Mark("fail", "▲", "action")
+UNKNOWN = Mark("not verified", "○", "unknown")
+
+# Equal batches 5 sds apart leave 3 % of their items between 5 % and 95 %, at 4 sds 10 %.
+EASY_SEPARATION, LEAST_SEPARATION = 5.0, 4.0
+CLOSE_RIVAL = 3.0  # nats: another optimum as near as this fits nearly as well
+REJECTING_P = 0.01
+STEPS_IN_TOLERANCE = 10  # of the gauge: the rule of ten for a measurement system
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A row of the report card."""
+
+    name: str
+    mark: Mark
+    figure: str
+    meaning: str
+
+
+def report_card(record: LineRecord, tally: Tally | None, scale: Scale) -> tuple[Check, ...]:
+    """All checks of a line's shift, from its input to its fit."""
+    checks = [*_input(record)]
+    if record.status is not LineStatus.ERROR:
+        checks += _measurement(record, tally, scale)
+        checks.append(_sample(record))
+    if record.fit is not None:
+        checks += [_converged(record.fit), _starts(record.fit), _shape(record, record.fit)]
+        checks += [*_sorting(record, record.fit), _window(record, record.fit)]
+    return tuple(checks)
+
+
+def _input(record: LineRecord) -> Iterator[Check]:
+    counts = record.counts
+    bare = [file for file in record.files if not file.checksummed]
+    files = f"{plural(len(record.files), 'file')}, {plural(counts.rows, 'row')}"
+    if counts.refused_files:
+        refused = plural(counts.refused_files, "file")
+        yield Check("Files", FAIL, files, f"{refused} could not be used; see Data and audit")
+    elif not record.files:
+        yield Check("Files", FAIL, files, "nothing was read")
+    elif bare:
+        yield Check("Files", CAUTION, files, f"{plural(len(bare), 'file')} without checksums")
+    else:
+        yield Check("Files", PASS, files, "every page checksum verified")
+    yield Check(
+        "Completeness",
+        UNKNOWN,
+        "no producer manifest",
+        "nothing says how many items there should be: completeness not verified",
+    )
+    if not counts.rows:
+        return
+    lost, limit = counts.invalid + counts.rejected, record.line.policy.max_invalid_share
+    mark = PASS if lost == 0 else FAIL if counts.invalid > limit * counts.items else CAUTION
+    yield Check(
+        "Unusable rows",
+        mark,
+        f"{count(lost)}, {share(lost, counts.rows)}",
+        f"{count(counts.invalid)} without a usable reading (limit {setting(limit)}), "
+        f"{count(counts.rejected)} rejected",
+    )
+
+
+def _measurement(record: LineRecord, tally: Tally | None, scale: Scale) -> Iterator[Check]:
+    resolution = record.line.gauge.resolution
+    if resolution is None:
+        yield Check("Gauge", UNKNOWN, "no resolution stated", "readings are taken as exact")
+        return
+    figure = f"step {scale.reading(resolution)}"
+    tolerances = [b.usl - b.lsl for b in record.line.batches if b.lsl is not None and b.usl]
+    sds = [b.sd for b in record.batches if b.ran and b.sd]
+    coarse = bool(tolerances) and resolution * STEPS_IN_TOLERANCE > min(tolerances)
+    said = []
+    if tolerances:
+        said.append(f"1/{_parts(min(tolerances) / resolution)} of the narrowest tolerance")
+    if sds:
+        said.append(f"1/{_parts(min(sds) / resolution)} of the smallest sd")
+    off = tally.off_grid if tally is not None else 0.0
+    if off:
+        said.append(f"{plural(int(off), 'reading')} off its grid")
+    meaning = ", ".join(said) or "no tolerance to compare it with"
+    yield Check("Gauge", CAUTION if coarse or off else PASS, figure, meaning)
+
+
+def _parts(ratio: float) -> str:
+    return count(ratio) if ratio >= 10 else significant(ratio, 2)
+
+
+def _sample(record: LineRecord) -> Check:
+    n = record.counts.items - record.counts.invalid
+    least = record.line.policy.min_items
+    figure = plural(n, "valid item")
+    return Check("Sample", PASS if n >= least else FAIL, figure, f"at least {count(least)} needed")
+
+
+def _converged(fit: FitRecord) -> Check:
+    settled = fit.converged and fit.gap_items == 0
+    moved = plural(fit.gap_items, "item")
+    meaning = (
+        "another pass would move no item to another batch"
+        if fit.gap_items == 0
+        else f"{moved} would still change batch"
+    )
+    figure = f"{significant(fit.gap_nats, 2)} nats to gain"
+    return Check("Fit has converged", PASS if settled else FAIL, figure, meaning)
+
+
+def _starts(fit: FitRecord) -> Check:
+    figure = f"{count(fit.starts_at_best)} of {count(fit.starts)} agree"
+    if fit.runner_up_nats is None:
+        return Check("Starting points", PASS, figure, "no other solution was found")
+    rival = f"the next best solution is {significant(fit.runner_up_nats)} nats below"
+    close = fit.runner_up_nats < CLOSE_RIVAL
+    return Check("Starting points", CAUTION if close else PASS, figure, rival)
+
+
+def _shape(record: LineRecord, fit: FitRecord) -> Check:
+    name = "Fit follows the data"
+    if fit.goodness_p is None:
+        return Check(name, UNKNOWN, "not tested", "too few readings to a cell for a test")
+    figure = p_value(fit.goodness_p)
+    effect = fit.goodness_effect
+    meaning = "" if effect is None else f"size of the misfit {significant(effect, 2)}"
+    if fit.goodness_p >= REJECTING_P:
+        return Check(name, PASS, figure, f"{meaning}; no misfit can be shown".lstrip("; "))
+    if record.verdict is Verdict.GOOD:
+        small = "real with so many items, and too small to matter"
+        return Check(name, PASS, figure, f"{meaning}: {small}".lstrip(": "))
+    return Check(name, CAUTION, figure, f"{meaning}; the shape differs: see findings".lstrip("; "))
+
+
+def _sorting(record: LineRecord, fit: FitRecord) -> Iterator[Check]:
+    if fit.separation is not None:
+        d = fit.separation
+        mark = PASS if d >= EASY_SEPARATION else CAUTION if d >= LEAST_SEPARATION else FAIL
+        meaning = {
+            "ok": "neighbouring batches can be told apart",
+            "caution": "neighbouring batches overlap: expect several per cent on hold",
+            "action": "this measurement cannot sort these batches: a holding is no cure",
+        }[mark.tone]
+        yield Check("Separation", mark, f"{significant(d)} sd", meaning)
+    if fit.expected_misassigned is not None:
+        yield Check(
+            "Wrong batches",
+            PASS,
+            f"{ppm(fit.expected_misassigned)} expected",
+            "of the assigned items, by the model; verify against items of known batch",
+        )
+    else:
+        reason = (
+            "withdrawn: the fit is suspect" if record.verdict is Verdict.SUSPECT else "not known"
+        )
+        yield Check("Wrong batches", UNKNOWN, "no promise", reason)
+
+
+def _window(record: LineRecord, fit: FitRecord) -> Check:
+    wanted, found = record.line.policy.fit_window, len(record.window) + 1
+    items = plural(fit.n_items, "item")
+    if wanted == 1:
+        return Check("Fit rests on", PASS, items, "this shift alone")
+    shifts = ", ".join(f"{w.date} {w.shift}" for w in record.window)
+    meaning = f"this shift and {shifts}" if shifts else "this shift alone"
+    if found < wanted:
+        meaning += f"; {count(wanted)} shifts are configured, no more were published"
+    return Check("Fit rests on", PASS if found == wanted else CAUTION, items, meaning)
