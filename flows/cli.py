@@ -1,0 +1,229 @@
+"""The command line. Each command only says what it takes; heavy imports wait until it runs."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+TROUBLE = 1  # something did not go well
+USAGE = 2  # the command or the configuration is at fault
+
+
+class House(TyperGroup):
+    """Tells our own errors as a message and an exit code, for every command."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            ours = sys.modules.get("qc.errors")  # not loaded: the error cannot be one of ours
+            if ours is None or not isinstance(error, ours.ShiftmixError):
+                raise
+            print(f"shiftmix: {error}", file=sys.stderr)
+            misused = isinstance(error, ours.ConfigError | ours.FitError)
+            raise typer.Exit(USAGE if misused else TROUBLE) from None
+
+
+app = typer.Typer(
+    cls=House,
+    name="shiftmix",
+    help="Sorts a shift's mixed items into production batches, holds the doubtful ones, and "
+    "reports why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Config = Annotated[
+    Path, typer.Option("--config", "-c", metavar="FILE", help="The plant's configuration.")
+]
+Day = Annotated[
+    datetime | None,
+    typer.Option(
+        "--date",
+        metavar="YYYY-MM-DD",
+        formats=["%Y-%m-%d"],
+        help="Production date, the local date on which the shift starts.  [default: the last one]",
+    ),
+]
+ShiftName = Annotated[
+    str,
+    typer.Option(
+        "--shift", metavar="NAME", help="Name of the shift.  [default: the last one that ended]"
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+
+
+@app.command()
+def inspect(
+    config: Config = Path("plant.toml"),
+    date: Day = None,
+    shift: ShiftName = "",
+    line: Annotated[
+        list[str] | None,
+        typer.Option("--line", metavar="NAME", help="Inspect this line only; may be repeated."),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Inspect one shift and publish its report.
+
+    Runs on the Prefect server of PREFECT_API_URL where that is set, else without Prefect. Exit
+    code 1 if a line could not be read or computed; its other lines are published all the same.
+    """
+    from flows.inspecting import inspect_and_tell
+
+    day = None if date is None else date.date()
+    raise typer.Exit(inspect_and_tell(config, day, shift, tuple(line or ()), as_json=json))
+
+
+@app.command()
+def check(
+    config: Config = Path("plant.toml"),
+    date: Day = None,
+    shift: ShiftName = "",
+    json: AsJson = False,
+) -> None:
+    """Judge the configuration and a shift's input files, without a fit.
+
+    Exit code 1 if any line has nothing usable.
+    """
+    from flows.checking import check_and_tell
+
+    day = None if date is None else date.date()
+    raise typer.Exit(check_and_tell(config, day, shift, as_json=json))
+
+
+@app.command()
+def fit(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A Parquet file, or a CSV file with a header.")
+    ],
+    column: Annotated[
+        str, typer.Option("--column", metavar="NAME", help="The column of readings.")
+    ],
+    batches: Annotated[
+        int, typer.Option("--batches", metavar="K", min=1, help="How many batches to fit.")
+    ],
+    resolution: Annotated[
+        float | None,
+        typer.Option(
+            "--resolution",
+            metavar="STEP",
+            help="Step of the gauge, to whose nearest multiple readings are rounded.  [default: "
+            "none, plain maximum likelihood]",
+        ),
+    ] = None,
+    background: Annotated[
+        bool, typer.Option("--background", help="Add a uniform component, for strays.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Fit a mixture to one column of a file, and draw it.
+
+    Exit code 1 if there is no fit, or it did not settle.
+    """
+    from flows.fitting import as_json, as_text, fit_column
+
+    fitted = fit_column(file, column, batches, resolution=resolution, background=background)
+    typer.echo(as_json(fitted) if json else as_text(fitted))
+    raise typer.Exit(0 if fitted.went_well else TROUBLE)
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A Parquet file of readings.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="Where the draft goes.")
+    ] = Path("plant.toml"),
+    column: Annotated[
+        str,
+        typer.Option(
+            "--column", metavar="NAME", help="The column of readings.  [default: guessed]"
+        ),
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Draft a plant.toml from a file of readings, with a TODO at all that only the plant knows."""
+    from flows.draft import draft_and_tell
+
+    draft_and_tell(file, out, column, force=force)
+
+
+@app.command()
+def simulate(
+    config: Config = Path("plant.toml"),
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="Equal seeds, equal files.")
+    ] = 1,
+    first: Annotated[
+        datetime,
+        typer.Option("--from", metavar="YYYY-MM-DD", formats=["%Y-%m-%d"], help="The first day."),
+    ] = datetime(2026, 11, 20),  # noqa: DTZ001 - a calendar day
+    days: Annotated[int, typer.Option("--days", metavar="N", min=1, help="How many days.")] = 1,
+    items: Annotated[
+        int, typer.Option("--items", metavar="N", min=1, help="Items of each line in each shift.")
+    ] = 24_000,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            "--truth",
+            metavar="FOLDER",
+            help="Folder of the true batches.  [default: truth, beside the configuration]",
+        ),
+    ] = None,
+) -> None:
+    """Write simulated measurements of a plant, and the true batches beside them."""
+    from config import load_plant
+    from qc.storage.simulated import write_simulation
+
+    plant = load_plant(config)
+    truth = truth or config.parent / "truth"
+    shifts = write_simulation(
+        plant,
+        seed=seed,
+        first_day=first.date(),
+        n_days=days,
+        items_per_shift=items,
+        truth=truth,
+    )
+    print(f"{len(shifts)} shifts of {plant.name}, {shifts[0]} to {shifts[-1]}")
+    print(f"readings: {plant.readings}")
+    print(f"truth:    {truth.resolve()}")
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path, typer.Option("--folder", metavar="FOLDER", help="Where the demo lives.")
+    ] = Path("demo"),
+) -> None:
+    """Simulate a plant, inspect its shifts in Prefect, and say where the reports are."""
+    from flows.demo import run_demo
+
+    raise typer.Exit(run_demo(folder))
+
+
+@app.command()
+def version() -> None:
+    """Print the version, and the hash of the code that results are marked with."""
+    from flows.software import software
+
+    print(software())
+
+
+def main() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a sign shows a question mark, and the command goes on.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    app()

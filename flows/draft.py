@@ -1,0 +1,267 @@
+"""``shiftmix init``: what a file of readings says of its plant, as far as a file can say it.
+
+Columns, lines, the gauge's step and the evidence for the number of batches are guessed from the
+file and marked as such; what only the plant knows is left as a TODO, and spec limits are never
+made up. `draft_text` writes the TOML.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from config import load_plant
+from flows.draft_text import draft_text
+from flows.guesses import Columns, guess_columns
+from flows.paths import relative, shown
+from qc.errors import ConfigError, ReadingsError, Where
+from qc.mixture import Fit, Tally, fit_tally
+from qc.mixture.tally import ticks_of
+from qc.storage.any_file import (
+    Column,
+    TableProfile,
+    read_column,
+    read_column_by_line,
+    table_profile,
+)
+from qc.storage.schema import OUR_COLUMNS
+
+Floats = NDArray[np.float64]
+
+MOST_BATCHES = 5  # K = 1 to this are compared
+WORSE_IN_A_ROW = 2  # numbers of batches beyond the best that are tried before it is believed
+ON_GRID = 0.999  # of the readings must be multiples of a step for it to be the gauge's
+FEWEST_FOR_A_STEP = 20  # readings; fewer lie on a coarse grid by chance
+FINEST_STEP = 1e-7  # of the spread of the readings: finer is the rounding of the arithmetic
+ENOUGH = 20_000  # readings to count batches by; a tally of continuous readings is as long as they
+FAR = 20.0  # interquartile ranges beyond the quartiles: no reading of a batch
+PREFIX = "shiftmix_"
+LINE_NAME = re.compile(r"[A-Za-z0-9._-]{0,63}[A-Za-z0-9_-]")
+DATE_IN_NAME = re.compile(r"\d{4}-\d{2}-\d{2}")
+NOT_IN_A_PATTERN = re.compile(r'[*?\[\]\\:"<>|{}]')
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LineDraft:
+    """What the file says of one line.
+
+    Attributes
+    ----------
+    fits : tuple of Fit
+        Of K = 1, 2, ... batches.
+    best : Fit or None
+        The one with the lowest BIC; None where there are too few readings for any.
+    far : tuple of (float, int)
+        Readings far from all others, with their counts: strays, or marks of "no reading".
+    sampled : int or None
+        Readings that the batches were counted by, where those are not all.
+    """
+
+    name: str
+    n: int
+    low: float
+    high: float
+    resolution: float | None
+    fits: tuple[Fit, ...]
+    best: Fit | None
+    far: tuple[tuple[float, int], ...]
+    sampled: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """What the file says of the plant.
+
+    Attributes
+    ----------
+    readings, pattern : str
+        Where the plant's files are, as plant.toml says it.
+    must_copy : bool
+        Whether the file has to be copied there first, since its name tells no date.
+    column_prefix : str
+        Set where the file has a column of a name that the results use.
+    unusable : tuple of str
+        Lines in the data whose names cannot be used.
+    """
+
+    file: Path
+    profile: TableProfile
+    columns: Columns
+    day: date
+    readings: str
+    pattern: str
+    must_copy: bool
+    column_prefix: str
+    lines: tuple[LineDraft, ...]
+    unusable: tuple[str, ...]
+
+
+def draft_and_tell(file: Path, out: Path, column: str, *, force: bool) -> None:
+    """Write a draft of plant.toml for a file, and print what to do next.
+
+    Raises
+    ------
+    ReadingsError
+        If the file cannot be read, or has no column of readings.
+    ConfigError
+        If `out` exists and `force` is not given.
+    """
+    if out.exists() and not force:
+        raise ConfigError(
+            "there is a file of that name already",
+            Where(path=str(out)),
+            "Name another with --out, or replace it with --force",
+        )
+    draft = draft_of(file, out, column)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(draft_text(draft), encoding="utf-8")
+    plant = load_plant(out)  # a draft that cannot be used as it is would be no help
+    target = Path(plant.readings) / plant.pattern.format(date=draft.day) if plant.pattern else file
+    print(f"{out}: {len(draft.lines)} lines drafted from {draft.profile.n_rows:,} rows.")
+    print("Look through its TODOs, then:")
+    for command in next_commands(draft, out, target):
+        print(f"  {command}")
+
+
+def next_commands(draft: Draft, out: Path, target: Path) -> Iterable[str]:
+    """List the commands that lead from the draft to a report."""
+    config, day = shlex.quote(str(out)), draft.day
+    if draft.must_copy:
+        source, folder = shlex.quote(str(draft.file)), shlex.quote(shown(target.parent))
+        yield f"mkdir -p {folder} && cp {source} {shlex.quote(shown(target))}"
+    yield f"shiftmix check --config {config} --date {day} --shift day"
+    yield f"shiftmix inspect --config {config} --date {day} --shift day"
+
+
+def draft_of(file: Path, out: Path, column: str = "") -> Draft:
+    """Read what a Parquet file says of its plant."""
+    profile = table_profile(file)
+    columns = guess_columns(profile, file, column)
+    readings = (
+        {"A": read_column(file, columns.reading)}
+        if columns.line is None
+        else read_column_by_line(file, columns.reading, columns.line)
+    )
+    usable = {n: c for n, c in readings.items() if LINE_NAME.fullmatch(n) and len(c.values)}
+    if not usable:
+        raise ReadingsError(
+            "no line with a usable name has readings",
+            Where(path=str(file), column=columns.reading),
+            "Names of lines are 1 to 64 letters, digits, '.', '_' or '-'",
+        )
+    day, pattern = _day_and_pattern(file, columns.first)
+    folder = relative(file.parent, out.parent)
+    return Draft(
+        file=file,
+        profile=profile,
+        columns=columns,
+        day=day,
+        readings=folder if pattern else "readings",
+        pattern=pattern or "{date}.parquet",
+        must_copy=not pattern,
+        column_prefix=PREFIX if any(c.name in OUR_COLUMNS for c in profile.columns) else "",
+        lines=tuple(_line(name, usable[name]) for name in usable),
+        unusable=tuple(name for name in readings if name not in usable),
+    )
+
+
+def _line(name: str, column: Column) -> LineDraft:
+    values = column.values
+    resolution = detect_resolution(values)
+    near, far = _near_and_far(values)
+    if resolution is None and len(near) > ENOUGH:
+        near = np.random.default_rng(0).choice(near, ENOUGH, replace=False)
+    tally = Tally.of(near, resolution=resolution)
+    print(f"line {name}: counting the batches ...", file=sys.stderr, flush=True)
+    fits = _fits(tally)
+    return LineDraft(
+        name=name,
+        n=len(values),
+        low=float(near.min()),
+        high=float(near.max()),
+        resolution=resolution,
+        fits=fits,
+        best=min(fits, key=_bic, default=None),
+        far=far,
+        sampled=None if len(near) + sum(n for _, n in far) == len(values) else len(near),
+    )
+
+
+def _fits(tally: Tally) -> tuple[Fit, ...]:
+    """Fit one batch, two, three and so on, until more of them explain nothing more."""
+    fits: list[Fit] = []
+    for k in range(1, MOST_BATCHES + 1):
+        fit = fit_tally(tally, k)
+        if fit.failed:
+            break
+        fits.append(fit)
+        if k - min(fits, key=_bic).n_batches == WORSE_IN_A_ROW:
+            break
+    return tuple(fits)
+
+
+def _bic(fit: Fit) -> float:
+    return fit.bic
+
+
+def detect_resolution(values: Floats) -> float | None:
+    """Find the gauge's step: the largest decimal one that 99.9 % of the readings are multiples of.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,), finite
+
+    Returns
+    -------
+    float or None
+        1, 2 or 5 times a power of ten; None where there is no such step.
+    """
+    spread = float(np.ptp(values)) if len(values) >= FEWEST_FOR_A_STEP else 0.0
+    if spread == 0.0:
+        return None
+    largest = int(np.ceil(np.log10(spread)))
+    smallest = int(np.floor(np.log10(spread * FINEST_STEP)))
+    for power in range(largest, smallest - 1, -1):
+        for digit in (5, 2, 1):
+            # By way of text: 10 ** -3 times 1 is not the float nearest to 0.001.
+            step = float(f"{digit}e{power}")
+            if ticks_of(values, step, 0.0)[1].mean() <= 1 - ON_GRID:
+                return step
+    return None
+
+
+def _near_and_far(values: Floats) -> tuple[Floats, tuple[tuple[float, int], ...]]:
+    """Part the readings from those far from all others."""
+    low, high = np.quantile(values, [0.25, 0.75])
+    reach = FAR * (high - low)
+    is_far = (values < low - reach) | (values > high + reach)
+    if reach == 0 or not is_far.any():
+        return values, ()
+    where, counts = np.unique(values[is_far], return_counts=True)
+    pairs = zip(where.tolist(), counts.tolist(), strict=True)
+    return values[~is_far], tuple(sorted(pairs, key=lambda pair: -pair[1]))
+
+
+def _day_and_pattern(file: Path, first: datetime | None) -> tuple[date, str]:
+    """Production date of the file, and the pattern of its name; empty where it tells no date."""
+    found = DATE_IN_NAME.search(file.name)
+    named = _date_of(found[0]) if found else None
+    if found and named and not NOT_IN_A_PATTERN.search(file.name):
+        return named, file.name.replace(found[0], "{date}")
+    moment = first or datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    return named or moment.date(), ""
+
+
+def _date_of(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

@@ -1,0 +1,126 @@
+"""``shiftmix inspect``: one shift from the command line, on a Prefect server or without one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import reports
+from config import load_plant
+from flows.one_shift import inspect
+from flows.paths import shown
+from flows.which_shift import which_shift
+from qc.errors import ShiftmixError
+from qc.plant import Plant, Shift
+from qc.records import LineRecord, LineStatus, ShiftRecord
+from qc.storage import load_published
+from reports.formatting import shorten
+
+MOST_SAID = 240  # characters about one line; its page has the rest
+
+
+def inspect_and_tell(
+    config: Path, day: date | None, shift: str, lines: Sequence[str], *, as_json: bool
+) -> int:
+    """Inspect a shift, print what it says and where its report is; returns the exit code."""
+    plant = load_plant(config)
+    which = which_shift(plant, day, shift, datetime.now(UTC))
+    if os.environ.get("PREFECT_API_URL"):
+        run_flow(config, which, lines)
+        published = load_published(Path(plant.storage), which.date, which.name)
+        record, report = published.record, published.report
+    else:
+        outcome = inspect(plant, which, lines, run={"trigger": "command line"})
+        record, report = outcome.record, outcome.report
+    print(told_as_json(record, report) if as_json else told(plant, record, report))
+    return int(any(line.status is LineStatus.ERROR for line in record.lines))
+
+
+def run_flow(config: Path, shift: Shift, lines: Sequence[str] = ()) -> None:
+    """Run the flow on the server that Prefect is pointed at.
+
+    A line in error fails the flow run, not this call: the published record tells of it.
+
+    Raises
+    ------
+    ShiftmixError
+        If no server answers.
+    Exception
+        Whatever stopped the flow before it had published.
+    """
+    from flows.inspect_shift import inspect_shift
+
+    try:
+        state = inspect_shift(
+            str(config.resolve()), shift.date, shift.name, tuple(lines), return_state=True
+        )
+    except RuntimeError as error:
+        # Prefect has no type for it; an error of the flow itself is in the state.
+        if "reach API" not in str(error):
+            raise
+        raise ShiftmixError(
+            f"no Prefect server answers at {os.environ.get('PREFECT_API_URL')}",
+            remedy="Start it, or unset PREFECT_API_URL to run without one",
+        ) from error
+    outcome = state.result(raise_on_failure=False)
+    if isinstance(outcome, Exception):
+        raise outcome
+
+
+def told(plant: Plant, record: ShiftRecord, report: Path) -> str:
+    """Say the verdict, a line for each production line, and where the report is."""
+    rows = reports.table(record)
+    widths = {key: max(len(row[key]) for row in rows) for key in ("line", "status")} if rows else {}
+    lines = [f"{plant.name} {record.shift}: {reports.sentence(record)}"]
+    lines += [f"  {finding.severity}: {finding.sentence}" for finding in record.findings]
+    for row in rows:
+        name, status = (row[key].ljust(width) for key, width in widths.items())
+        said = f"  {name}  {status}  {row['on hold']} of {row['items']} on hold"
+        # A line that is all right needs no more words here; its page has them.
+        fine = row["status"].strip() == "OK"
+        lines.append(said if fine else shorten(f"{said}: {row['what happened']}", MOST_SAID))
+    lines.append(f"report: {shown(report)}")
+    return "\n".join(lines)
+
+
+def told_as_json(record: ShiftRecord, report: Path) -> str:
+    """Say the same as one JSON object."""
+    return json.dumps(
+        {
+            "plant": record.plant,
+            "date": record.shift.date.isoformat(),
+            "shift": record.shift.name,
+            "sentence": reports.sentence(record),
+            "findings": [
+                {"code": f.code, "severity": str(f.severity), "sentence": f.sentence}
+                for f in record.findings
+            ],
+            "lines": [_line(line) for line in record.lines],
+            "report": str(report),
+        },
+        indent=2,
+        ensure_ascii=False,
+        allow_nan=False,
+    )
+
+
+def _line(record: LineRecord) -> dict[str, object]:
+    counts = record.counts
+    return {
+        "line": record.line.name,
+        "status": str(record.status),
+        "verdict": None if record.verdict is None else str(record.verdict),
+        "rows": counts.rows,
+        "assigned": counts.assigned,
+        "held": counts.held,
+        "ambiguous": counts.ambiguous,
+        "atypical": counts.atypical,
+        "unassessed": counts.unassessed,
+        "invalid": counts.invalid,
+        "rejected": counts.rejected,
+        "nonconforming": counts.nonconforming,
+        "error": record.error,
+    }

@@ -1,0 +1,57 @@
+"""A small Springfield: three lines, three shifts, 800 items a line, in a folder of its own."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from config import EXAMPLE, load_plant
+from qc.plant import Plant, Shift
+from qc.storage.simulated import FIRST_DAY, write_simulation
+
+ITEMS = 800
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("springfield")
+    shutil.copyfile(EXAMPLE, folder / "plant.toml")
+    plant = load_plant(folder / "plant.toml")
+    write_simulation(plant, items_per_shift=ITEMS, truth=folder / "truth")
+    return folder
+
+
+@pytest.fixture
+def config(simulated: Path, tmp_path: Path) -> Path:
+    """The configuration of a copy that a test may spoil."""
+    folder = tmp_path / "springfield"
+    shutil.copytree(simulated, folder)
+    return folder / "plant.toml"
+
+
+@pytest.fixture
+def plant(config: Path) -> Plant:
+    return load_plant(config)
+
+
+@pytest.fixture
+def early(plant: Plant) -> Shift:
+    return plant.shift(FIRST_DAY, "early")
+
+
+def file_of(plant: Plant, line: str, shift: Shift) -> Path:
+    """The one file of a line's shift."""
+    place = Path(plant.readings) / f"line={line}/date={shift.date}/shift={shift.name}"
+    (file,) = place.glob("*.parquet")
+    return file
+
+
+@pytest.fixture
+def corrupt_b(plant: Plant, early: Shift) -> Path:
+    """Line B's file of the early shift, cut in half."""
+    file = file_of(plant, "B", early)
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    return file
