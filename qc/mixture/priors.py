@@ -65,6 +65,10 @@ class Constraints:
     sd_low: Floats
     sd_high: Floats
 
+    def only(self, kept: NDArray[np.bool_]) -> Constraints:
+        """Those of the kept components."""
+        return Constraints(*(getattr(self, name)[kept] for name in self.__slots__))
+
     def log_prior(self, means: Floats, sds: Floats) -> float:
         """Log prior density of these parameters, up to a constant."""
         mean_part = self.precision * (means - self.nominal) ** 2

@@ -1,11 +1,14 @@
 """Starting points, and many short EM runs at once on a coarse copy of the tally.
 
-Three kinds of start: quantiles, k-means++ (Arthur and Vassilvitskii 2007), and insertions, which
-put a component where the readings exceed a mixture most, by the score test for one more component
+Three kinds of start: quantiles; k-means++ (Arthur and Vassilvitskii 2007); and insertions, which
+put a component where the readings exceed a mixture most. With m items in a stretch where the
+mixture expects lambda, a component there can gain about
 
-    T(mu, s) = sum_i n_i (g_i / f_i - 1) / sqrt(sum_i n_i (g_i / f_i - 1)^2),    g = N(mu, s)
+    m log(m / lambda) - (m - lambda)
 
-over many places and widths (greedy insertion: Verbeek, Vlassis and Kroese 2003). Insertions find
+nats (the scan statistic of Kulldorff 1997), evaluated for all stretches of a series of sizes; and
+the score test for one more component g, sum n (g/f - 1) / sqrt(sum n (g/f - 1)^2), is evaluated on
+a grid of places and widths (greedy insertion: Verbeek, Vlassis and Kroese 2003). Insertions find
 what the others miss: a narrow batch inside a wide one.
 """
 
@@ -15,9 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import ndtr
 
-from qc.mixture.likelihood import Cells, Floats, Theta, log_components
+from qc.mixture.likelihood import Cells, Floats, Theta, posteriors
 from qc.mixture.priors import Constraints
 
 SHORT_RUN = 40  # EM steps
@@ -26,8 +29,12 @@ NEGLIGIBLE = 1e-12
 RESOLVED = 0.3  # of a cell: the density of rounded readings is not to be trusted below this sd
 LEAST_SD = 0.02  # of the spread: a k-means++ seed alone in its cell starts with this sd
 STRAYS = 1e-3  # first weight of the background
-WIDTHS = 10  # of inserted components, from the spread down to a three-hundredth of it
-PLACES = 96  # where components are tried
+INSERTIONS = 8  # for each component taken out
+WIDTHS = 8  # of components that the score test tries, from a hundredth of the spread
+PLACES = 64
+SMALLEST = 3.0  # items of the smallest stretch that is scanned
+SIZES = 14  # of stretches, up to half of all items
+BEST_OF_SIZE = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +144,8 @@ def first_starts(
         means.append(mean)
         sds.append(sd)
         weights.append(share)
-    return _bounded(cells, limits, nominal, np.array(weights), np.array(means), np.array(sds))
+    first = (np.array(values[:count]) for values in (weights, means, sds))
+    return _bounded(cells, limits, nominal, *first)
 
 
 def rearranged(
@@ -147,57 +155,110 @@ def rearranged(
 
     None where every component has its nominal, so that there is nothing to rearrange.
     """
-    movable = np.flatnonzero(~nominal)
     weights, means, sds = [], [], []
-    for j in movable:
-        rest = best.weights.copy()
-        rest[j] = 0.0
-        if rest.sum() <= 0:
-            continue
-        rest /= rest.sum()
-        for mean, sd, share in _insertions(cells, coarse, Theta(rest, best.means, best.sds)):
-            new = rest * (1.0 - share)
-            new[j] = share
-            weights.append(new)
-            means.append(np.where(np.arange(best.k) == j, mean, best.means))
-            sds.append(np.where(np.arange(best.k) == j, sd, best.sds))
+    for j in np.flatnonzero(~nominal).tolist():
+        kept = np.arange(best.k) != j
+        rest = _without(cells, coarse, limits, best, kept)
+        half = INSERTIONS // 2
+        asked = _by_scan(cells, coarse, rest, half) + _by_score(cells, coarse, rest, half)
+        for mean, sd, share in asked:
+            own = np.where(kept, 0.0, share)
+            own[kept] = rest.weights[: best.k - 1] * (1.0 - share)
+            weights.append(own)
+            means.append(np.insert(rest.means, j, mean))
+            sds.append(np.insert(rest.sds, j, sd))
     if not weights:
         return None
-    shares = np.array(weights)[:, : best.k]
-    return _bounded(cells, limits, nominal, shares, np.array(means), np.array(sds))
+    return _bounded(cells, limits, nominal, np.array(weights), np.array(means), np.array(sds))
 
 
-def _insertions(
-    cells: Cells, coarse: Coarse, theta: Theta, count: int = 6
+def _without(
+    cells: Cells, coarse: Coarse, limits: Constraints, theta: Theta, kept: NDArray[np.bool_]
+) -> Theta:
+    """The mixture of the kept components, after a short run of their own."""
+    live = np.append(kept, np.ones(len(theta.weights) - theta.k, dtype=bool))
+    weights = np.maximum(theta.weights[live], NEGLIGIBLE)
+    start = Runs(
+        (weights / weights.sum())[None, :],
+        theta.means[kept][None, :],
+        theta.sds[kept][None, :],
+        np.array([-np.inf]),
+    )
+    return short_runs(cells, coarse, start, limits.only(kept)).theta(0)
+
+
+def _by_scan(
+    cells: Cells, coarse: Coarse, theta: Theta, count: int
 ) -> list[tuple[float, float, float]]:
-    """Mean, sd and weight of the components that the readings ask for most, by the score test."""
-    log_f, _ = log_components(Cells(coarse.z, coarse.n, 0.0, cells.background), theta)
-    with np.errstate(divide="ignore"):
-        log_total = logsumexp(log_f + np.log(theta.weights), axis=1)
-    cumulative = np.cumsum(coarse.n) / coarse.n.sum()
-    places = np.unique(np.interp((np.arange(PLACES) + 0.5) / PLACES, cumulative, coarse.z))
-    places = np.unique(np.r_[places, np.linspace(coarse.z[0], coarse.z[-1], PLACES // 2)])
-    least = max(coarse.spread / 300.0, RESOLVED * cells.width)
+    """Mean, sd and weight of the components that could gain most, by the scan statistic."""
+    z, total = coarse.z, coarse.n.sum()
+    half = 0.5 * cells.width
+    through = np.cumsum(coarse.n)
+    before = through - coarse.n
+    below, above = (_distribution(cells, theta, edge) for edge in (z - half, z + half))
     found: list[tuple[float, float, float, float]] = []
+    for size in np.geomspace(SMALLEST, max(0.5 * total, SMALLEST), SIZES):
+        last = np.searchsorted(through, before + size)
+        first = np.flatnonzero(last < len(z))
+        last = last[first]
+        items = through[last] - before[first]
+        expected = np.maximum(total * (above[last] - below[first]), NEGLIGIBLE)
+        excess = items - expected
+        gain = np.where(excess > 0, items * np.log(items / expected) - excess, 0.0)
+        for at in np.argsort(-gain, kind="stable")[:BEST_OF_SIZE].tolist():
+            inside = slice(int(first[at]), int(last[at]) + 1)
+            mean = float(np.average(z[inside], weights=coarse.n[inside]))
+            around = (z[inside] - mean) ** 2 + coarse.within[inside]
+            sd = float(np.sqrt(np.average(around, weights=coarse.n[inside])))
+            if gain[at] > 0 and sd > 0:
+                found.append((float(gain[at]), mean, sd, float(excess[at] / total)))
+    return _different(found, count)
+
+
+def _by_score(
+    cells: Cells, coarse: Coarse, theta: Theta, count: int
+) -> list[tuple[float, float, float]]:
+    """Mean, sd and weight of the components that the score test asks for most."""
+    rest = Cells(coarse.z, coarse.n, 0.0, cells.background)
+    log_f, _, _ = posteriors(rest, theta)
+    total = coarse.n.sum()
+    cumulative = np.cumsum(coarse.n) / total
+    quantiles = np.interp((np.arange(PLACES) + 0.5) / PLACES, cumulative, coarse.z)
+    places = np.concatenate([quantiles, np.linspace(coarse.z[0], coarse.z[-1], PLACES // 2)])
+    found: list[tuple[float, float, float, float]] = []
+    least = max(coarse.spread / 100.0, RESOLVED * cells.width)
     for sd in np.geomspace(least, coarse.spread, WIDTHS):
         u = (coarse.z[:, None] - places) / sd
-        log_ratio = -0.5 * u**2 - np.log(sd * np.sqrt(2 * np.pi)) - log_total[:, None]
+        log_ratio = -0.5 * u**2 - np.log(sd * np.sqrt(2 * np.pi)) - log_f[:, None]
         excess = np.exp(np.minimum(log_ratio, 300.0)) - 1.0
-        gain = coarse.n @ excess
-        curve = coarse.n @ np.minimum(excess, 1e100) ** 2
-        score = gain / np.sqrt(curve)
-        for place in np.argsort(-score)[:3]:
-            if gain[place] > 0:
-                share = float(np.clip(gain[place] / curve[place], 5.0 / coarse.n.sum(), 0.5))
-                found.append((float(score[place]), float(places[place]), float(sd), share))
-    found.sort(reverse=True)
+        slope, curve = coarse.n @ excess, coarse.n @ excess**2
+        score = slope / np.sqrt(curve)
+        for at in np.argsort(-score, kind="stable")[:BEST_OF_SIZE].tolist():
+            if slope[at] > 0:
+                share = float(np.clip(slope[at] / curve[at], SMALLEST / total, 0.5))
+                found.append((float(score[at]), float(places[at]), float(sd), share))
+    return _different(found, count)
+
+
+def _different(
+    found: list[tuple[float, float, float, float]], count: int
+) -> list[tuple[float, float, float]]:
+    """The best of them that differ in place or width, without their merit."""
     chosen: list[tuple[float, float, float]] = []
-    for _, mean, sd, share in found:
+    for _, mean, sd, share in sorted(found, reverse=True):
         if all(abs(mean - m) > 0.5 * s or not 0.6 < sd / s < 1.7 for m, s, _ in chosen):
             chosen.append((mean, sd, share))
         if len(chosen) == count:
             break
     return chosen
+
+
+def _distribution(cells: Cells, theta: Theta, z: Floats) -> Floats:
+    """Distribution function of a mixture in standard units; the background from end to end."""
+    value = ndtr((z[:, None] - theta.means) / theta.sds) @ theta.weights[: theta.k]
+    if cells.background is not None:
+        value = value + theta.weights[theta.k] * np.exp(cells.background) * (z - cells.z[0])
+    return np.asarray(value)
 
 
 def _bounded(

@@ -214,19 +214,32 @@ def _details(refused: Sequence[Reject]) -> str:
 
 
 def _reject_findings(rejects: Sequence[Reject]) -> list[Finding]:
-    places: dict[str, list[str]] = {}
+    rows: dict[str, list[Reject]] = {}
     for reject in rejects:
         if reject.row is not None:
-            places.setdefault(reject.reason, []).append(f"{reject.path} row {reject.row}")
+            rows.setdefault(reject.reason, []).append(reject)
     return [
         Finding(
             f"readings.{reason.replace(' ', '_')}",
             Severity.CAUTION,
-            f"{len(met):,} rows were left out ({reason}): {_first(met)}.",
+            f"{len(met):,} {'row was' if len(met) == 1 else 'rows were'} left out ({reason}): "
+            f"{_places(met)}.",
             remedy=NEXT_STEPS[reason],
         )
-        for reason, met in places.items()
+        for reason, met in rows.items()
     ]
+
+
+def _places(met: Sequence[Reject]) -> str:
+    """The first rows of the first file, and how many files there are beside it."""
+    path = met[0].path
+    in_file = [str(reject.row) for reject in met if reject.path == path]
+    more = ", …" if len(in_file) > SHOWN else ""
+    others = len({reject.path for reject in met}) - 1
+    beside = f" and {others} more {'file' if others == 1 else 'files'}" if others else ""
+    noun = "row" if len(in_file) == 1 else "rows"
+    return f"{noun} {', '.join(in_file[:SHOWN])}{more} of {path}{beside}"
+
 
 
 def _first(names: Sequence[str]) -> str:
