@@ -403,8 +403,8 @@ def _too_few(tally: Tally, n_batches: int) -> Finding | None:
 
 def _changing_items(cells: Cells, summit: Summit, limits: Constraints) -> float:
     """Items whose most likely component another Newton step would change."""
-    step = summit.curvature.newton_step()
-    after = None if step is None else stepped(summit.theta, step[0], limits)
+    step, gap = summit.curvature.newton_step()
+    after = stepped(summit.theta, step, limits) if np.isfinite(gap) else None
     if after is None:
         return cells.total
     moved = 0.0

@@ -27,6 +27,7 @@ from qc.mixture.priors import Constraints
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+FLAT = 1e-10  # eigenvalue of the information, scaled to a unit diagonal: less is no curvature
 AT_BOUND = 1e-9  # relative: nearer to a bound than this is on it
 
 
@@ -48,26 +49,26 @@ class Curvature:
     information: Floats
     free: Bools
 
-    def newton_step(self) -> tuple[Floats, float] | None:
-        """The step to the maximum of the quadratic, (P,), and the nats it would gain.
+    def newton_step(self) -> tuple[Floats, float]:
+        """A step uphill, (P,), and the nats that a parabola of this curvature would still gain.
 
-        None where the information is not positive definite: there is no such maximum.
+        Where the information is positive definite this is the Newton step to the summit of that
+        parabola. Elsewhere there is no summit: directions of wrong curvature are followed uphill
+        by the size of their curvature, and the nats are infinite.
         """
         step = np.zeros(len(self.score))
         if not self.free.any():
             return step, 0.0
         inner = self.information[np.ix_(self.free, self.free)]
-        diagonal = np.diag(inner)
-        if not np.isfinite(inner).all() or (diagonal <= 0).any():
-            return None
-        units = 1.0 / np.sqrt(diagonal)
-        try:
-            factor = np.linalg.cholesky(inner * np.outer(units, units))
-        except np.linalg.LinAlgError:
-            return None
-        half = np.linalg.solve(factor, units * self.score[self.free])
-        step[self.free] = units * np.linalg.solve(factor.T, half)
-        return step, 0.5 * float(half @ half)
+        diagonal = np.abs(np.diag(inner))
+        if not np.isfinite(inner).all() or not np.isfinite(self.score).all():
+            return step, np.inf
+        units = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+        values, vectors = np.linalg.eigh(inner * np.outer(units, units))
+        along = vectors.T @ (units * self.score[self.free])
+        step[self.free] = units * (vectors @ (along / np.maximum(np.abs(values), FLAT)))
+        gap = 0.5 * float(along @ (along / values)) if values[0] > FLAT else np.inf
+        return step, gap
 
     def covariance(self) -> Floats | None:
         """Inverse of the information on the free coordinates, zero elsewhere, (P, P)."""
@@ -76,13 +77,11 @@ class Curvature:
             return result
         inner = self.information[np.ix_(self.free, self.free)]
         diagonal = np.diag(inner)
-        if (diagonal <= 0).any():
+        if not np.isfinite(inner).all() or (diagonal <= 0).any():
             return None
         units = 1.0 / np.sqrt(diagonal)
         scaled = inner * np.outer(units, units)
-        try:
-            np.linalg.cholesky(scaled)
-        except np.linalg.LinAlgError:
+        if np.linalg.eigvalsh(scaled)[0] <= FLAT:
             return None
         result[np.ix_(self.free, self.free)] = np.linalg.inv(scaled) * np.outer(units, units)
         return result

@@ -77,20 +77,29 @@ def polish(cells: Cells, start: Theta, limits: Constraints, passes: int = MAX_PA
         if state.objective - before < NEAR:
             bend = curvature(cells, state.theta, limits)
             state = replace(state, passes=state.passes + 1)
-            step, gap = bend.newton_step() or (None, np.inf)
+            step, gap = bend.newton_step()
             if gap <= GAP or state.passes >= passes or idle == PATIENCE:
-                reached = state.expectation.log_likelihood
-                faults = spurious(cells, state.theta, limits)
-                return Summit(
-                    state.theta, state.objective, reached, gap, bend, state.passes, faults
-                )
-            better = None if step is None else _newton_update(cells, state, limits, step)
-            if better is not None:
+                return _summit(cells, state, limits, gap, bend)
+            better = _newton_update(cells, state, limits, step)
+            if better is not None and better.objective - state.objective > GAP:
                 before, idle, state = state.objective, 0, better
                 continue
         before = state.objective
         state = squarem_update(cells, state, limits)
         idle = idle + 1 if state.objective - before < GAP else 0
+
+
+def _summit(cells: Cells, state: State, limits: Constraints, gap: float, bend: Curvature) -> Summit:
+    theta = state.theta
+    return Summit(
+        theta=theta,
+        objective=state.objective,
+        log_likelihood=state.expectation.log_likelihood,
+        gap=gap,
+        curvature=bend,
+        passes=state.passes,
+        faults=spurious(cells, theta, limits),
+    )
 
 
 def _newton_update(cells: Cells, state: State, limits: Constraints, step: Floats) -> State | None:

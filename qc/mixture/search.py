@@ -22,6 +22,7 @@ from qc.mixture.starts import Coarse, Runs, coarsen, first_starts, rearranged, s
 
 N_STARTS = 18
 POLISHED = 6  # distinct end points of a round that are climbed to the summit
+ROUGH = 100  # passes of a climb while the search is on
 ROUNDS = 6  # of rearrangements, at most
 CONTENDERS = 20.0  # nats on the coarse copy: further below the best is not climbed on the tally
 SAME_NATS = 1e-6  # summits nearer than this are one
@@ -75,14 +76,28 @@ def search(cells: Cells, limits: Constraints, nominal: NDArray[np.bool_], seed: 
         summits, reached = _merged([*summits, *more], [*reached, *members])
         if not _best(summits).objective > best.objective + SAME_NATS:
             break
-    if len(coarse.z) < len(cells.z):
-        least = _best(summits).objective - CONTENDERS
-        near = [i for i, s in enumerate(summits) if s.objective > least and not s.faults]
-        near = near or list(range(len(summits)))
-        climbed = [polish(cells, summits[i].theta, limits) for i in near[:POLISHED]]
-        summits, reached = _merged(climbed, [reached[i] for i in near[:POLISHED]])
+    summits, reached = _finished(cells, coarse, limits, summits, reached)
     passes = sum(summit.passes for summit in summits)
     return Search(tuple(summits), tuple(reached), starts, passes)
+
+
+def _finished(
+    cells: Cells, coarse: Coarse, limits: Constraints, summits: list[Summit], reached: list[int]
+) -> tuple[list[Summit], list[int]]:
+    """The contenders climbed to the very top, on the tally itself."""
+    least = _best(summits).objective - CONTENDERS
+    near = [i for i, s in enumerate(summits) if s.objective > least and not s.faults]
+    near = near[:POLISHED] or [0]
+    exact = len(coarse.z) == len(cells.z)
+    climbed = [
+        summits[i] if exact and summits[i].converged else polish(cells, summits[i].theta, limits)
+        for i in near
+    ]
+    passed_over = [i for i, s in enumerate(summits) if exact and s.faults]
+    return _merged(
+        climbed + [summits[i] for i in passed_over],
+        [reached[i] for i in near] + [reached[i] for i in passed_over],
+    )
 
 
 def _round(
@@ -96,7 +111,7 @@ def _round(
     faulty = [bool(spurious(tally, ended.theta(end), limits)) for end in ends]
     order = sorted(range(len(ends)), key=lambda i: (faulty[i], i))
     chosen = order[: max(1, min(POLISHED, len(ends) - sum(faulty)))]
-    climbed = [polish(tally, ended.theta(ends[i]), limits) for i in chosen]
+    climbed = [polish(tally, ended.theta(ends[i]), limits, ROUGH) for i in chosen]
     return _merged(climbed, [members[i] for i in chosen])
 
 
