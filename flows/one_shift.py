@@ -28,6 +28,7 @@ from qc.plant import Plant, Shift, config_sha256
 from qc.records import LineStatus, Reject, ShiftRecord
 from qc.storage import (
     Attempt,
+    NoReadingsError,
     Published,
     ShiftFiles,
     assemble,
@@ -181,10 +182,10 @@ def _write_failure(
         log.error("line %s failed unexpectedly", name, exc_info=error)
     line = plant.line(name)
     config = config_sha256(plant, line, shift)
+    rejects = error.rejects if isinstance(error, NoReadingsError) else ()
     # No input hash: a line in error is always tried again.
-    write_failed_line(
-        attempt, failed_line(line, shift, error, config_sha256=config, input_sha256="")
-    )
+    record = failed_line(line, shift, error, config_sha256=config, input_sha256="", rejects=rejects)
+    write_failed_line(attempt, record, rejects)
 
 
 def _judge_emptiness(plant: Plant, shift: Shift, files: ShiftFiles) -> None:

@@ -121,10 +121,10 @@ def table(record: ShiftRecord) -> list[dict[str, str]]:
         {
             "line": visible(line.line.name),
             "status": STATUS_MARKS[line.status].word,
-            "what happened": visible(" ".join(what_happened(line))),
             "items": count(line.counts.items),
             "on hold": held_text(line),
             "batches": visible(" · ".join(batch_shares(line))),
+            "what happened": visible(" ".join(what_happened(line))),
         }
         for line in worst_first(record)
     ]
