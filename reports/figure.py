@@ -10,7 +10,7 @@ meets the expected height of each bar at the bar's centre, on a coarse gauge too
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -237,7 +237,9 @@ def _posteriors(
     if not tones:
         return ()
     grouped = record.fit is not None and record.fit.likelihood == "grouped"
-    posterior = mixture.posterior(points, record.line.gauge.resolution if grouped else None)
+    # As the rule takes it, given that the item is of some batch: being a stray is another doubt.
+    batches = replace(mixture, background=None)
+    posterior = batches.posterior(points, record.line.gauge.resolution if grouped else None)
     y = Axis(0.0, 1.0, top + STRIP_HEIGHT, top)
     along = x.along(points)
     return tuple(

@@ -66,6 +66,8 @@ def test_a_corrupt_file_stops_its_own_line_only(plant: Plant, early: Shift) -> N
     assert statuses["A"] is not LineStatus.ERROR
     assert statuses["C"] is not LineStatus.ERROR
     assert "part-00000.parquet" in str(outcome.record.lines[1].error)
+    assert outcome.record.lines[1].counts.refused_files == 1
+    assert [reject.row for reject in outcome.record.lines[1].rejects] == [None]
     items = read_published(plant.storage, early.date, early.name)
     assert set(items["line"]) == {"A", "C"}
 

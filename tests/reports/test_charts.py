@@ -136,9 +136,7 @@ def test_every_curve_is_the_expected_count_of_a_bin(pins):
 
 def test_the_posterior_strip_is_bayes_rule(pins):
     record, tally, figure = pins
-    low, high = record.line.gauge.range
     step = record.line.gauge.resolution
-    stray = record.fit.background_share * step / (high - low)
 
     def joint(x, batch):
         cdf = norm(batch.mean, batch.sd).cdf
@@ -150,7 +148,7 @@ def test_the_posterior_strip_is_bayes_rule(pins):
             along,
             (figure.strip_base - height) / figure.strip_height,
             lambda x, batch=batch: (
-                joint(x, batch) / (sum(joint(x, other) for other in record.batches) + stray)
+                joint(x, batch) / sum(joint(x, other) for other in record.batches)
             ),
             x_axis(record, tally),
             rounding=0.001,
