@@ -2,9 +2,9 @@
 
 The likelihood of a mixture has many local maxima, so one start proves nothing. All starts climb
 together on a coarse copy of the tally (starts.py); the distinct end points are climbed to their
-summits (polish.py); then the best is taken apart, component by component, and put together anew
-until that gains nothing. The same tally always gives the same answer: the seed is part of the
-method.
+summits (polish.py); then the best are taken apart, component by component, and put together anew
+until that gains nothing (a best-first search). The same tally always gives the same answer: the
+seed is part of the method.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from qc.mixture.starts import Coarse, Runs, coarsen, first_starts, rearranged, s
 N_STARTS = 18
 POLISHED = 6  # distinct end points of a round that are climbed to the summit
 ROUGH = 100  # passes of a climb while the search is on
-ROUNDS = 6  # of rearrangements, at most
+PATIENCE = 3  # mixtures taken apart without gain before the search ends
+EXPANSIONS = 12  # mixtures taken apart, at most
 CONTENDERS = 20.0  # nats on the coarse copy: further below the best is not climbed on the tally
 SAME_NATS = 1e-6  # summits nearer than this are one
 
@@ -66,19 +67,33 @@ def search(cells: Cells, limits: Constraints, nominal: NDArray[np.bool_], seed: 
     runs = first_starts(cells, coarse, limits, nominal, count, seed)
     summits, reached = _round(cells, coarse, limits, runs)
     starts = count
-    for _ in range(ROUNDS if count > 1 else 0):
-        best = _best(summits)
-        moves = rearranged(cells, coarse, limits, nominal, best.theta)
-        if moves is None:
+    taken: list[float] = []  # objectives of the summits taken apart so far
+    best, idle = _best(summits).objective, 0
+    while count > 1 and idle < PATIENCE and len(taken) < EXPANSIONS:
+        base = _next(summits, taken)
+        moves = None if base is None else rearranged(cells, coarse, limits, nominal, base.theta)
+        if base is None or moves is None:
             break
+        taken.append(base.objective)
         more, members = _round(cells, coarse, limits, moves)
         starts += len(moves.weights)
         summits, reached = _merged([*summits, *more], [*reached, *members])
-        if not _best(summits).objective > best.objective + SAME_NATS:
-            break
+        top = _best(summits).objective
+        idle = 0 if top > best + SAME_NATS else idle + 1
+        best = max(best, top)
     summits, reached = _finished(cells, coarse, limits, summits, reached)
     passes = sum(summit.passes for summit in summits)
     return Search(tuple(summits), tuple(reached), starts, passes)
+
+
+def _next(summits: list[Summit], taken: list[float]) -> Summit | None:
+    """The best admissible summit that was not taken apart yet, if it is not too far below."""
+    least = _best(summits).objective - CONTENDERS
+    for summit in summits:
+        new = all(abs(summit.objective - other) > SAME_NATS for other in taken)
+        if new and not summit.faults and summit.objective > least:
+            return summit
+    return None
 
 
 def _finished(

@@ -241,7 +241,6 @@ def _places(met: Sequence[Reject]) -> str:
     return f"{noun} {', '.join(in_file[:SHOWN])}{more} of {path}{beside}"
 
 
-
 def _first(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
