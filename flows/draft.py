@@ -23,8 +23,7 @@ from flows.draft_text import draft_text
 from flows.guesses import Columns, guess_columns
 from flows.paths import relative, shown
 from qc.errors import ConfigError, ReadingsError, Where
-from qc.mixture import Fit, Tally, fit_tally
-from qc.mixture.tally import ticks_of
+from qc.mixture import Fit, Tally, detect_grid, fit_tally
 from qc.storage.any_file import (
     Column,
     TableProfile,
@@ -38,9 +37,6 @@ Floats = NDArray[np.float64]
 
 MOST_BATCHES = 5  # K = 1 to this are compared
 WORSE_IN_A_ROW = 2  # numbers of batches beyond the best that are tried before it is believed
-ON_GRID = 0.999  # of the readings must be multiples of a step for it to be the gauge's
-FEWEST_FOR_A_STEP = 20  # readings; fewer lie on a coarse grid by chance
-FINEST_STEP = 1e-7  # of the spread of the readings: finer is the rounding of the arithmetic
 ENOUGH = 20_000  # readings to count batches by; a tally of continuous readings is as long as they
 FAR = 20.0  # interquartile ranges beyond the quartiles: no reading of a batch
 PREFIX = "shiftmix_"
@@ -70,6 +66,7 @@ class LineDraft:
     low: float
     high: float
     resolution: float | None
+    origin: float
     fits: tuple[Fit, ...]
     best: Fit | None
     far: tuple[tuple[float, int], ...]
@@ -175,11 +172,12 @@ def draft_of(file: Path, out: Path, column: str = "") -> Draft:
 
 def _line(name: str, column: Column) -> LineDraft:
     values = column.values
-    resolution = detect_resolution(values)
+    grid = detect_grid(values)
+    resolution, origin = (grid.resolution, grid.origin) if grid else (None, 0.0)
     near, far = _near_and_far(values)
     if resolution is None and len(near) > ENOUGH:
         near = np.random.default_rng(0).choice(near, ENOUGH, replace=False)
-    tally = Tally.of(near, resolution=resolution)
+    tally = Tally.of(near, resolution=resolution, origin=origin)
     print(f"line {name}: counting the batches ...", file=sys.stderr, flush=True)
     fits = _fits(tally)
     return LineDraft(
@@ -188,6 +186,7 @@ def _line(name: str, column: Column) -> LineDraft:
         low=float(near.min()),
         high=float(near.max()),
         resolution=resolution,
+        origin=origin,
         fits=fits,
         best=min(fits, key=_bic, default=None),
         far=far,
@@ -210,32 +209,6 @@ def _fits(tally: Tally) -> tuple[Fit, ...]:
 
 def _bic(fit: Fit) -> float:
     return fit.bic
-
-
-def detect_resolution(values: Floats) -> float | None:
-    """Find the gauge's step: the largest decimal one that 99.9 % of the readings are multiples of.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,), finite
-
-    Returns
-    -------
-    float or None
-        1, 2 or 5 times a power of ten; None where there is no such step.
-    """
-    spread = float(np.ptp(values)) if len(values) >= FEWEST_FOR_A_STEP else 0.0
-    if spread == 0.0:
-        return None
-    largest = int(np.ceil(np.log10(spread)))
-    smallest = int(np.floor(np.log10(spread * FINEST_STEP)))
-    for power in range(largest, smallest - 1, -1):
-        for digit in (5, 2, 1):
-            # By way of text: 10 ** -3 times 1 is not the float nearest to 0.001.
-            step = float(f"{digit}e{power}")
-            if ticks_of(values, step, 0.0)[1].mean() <= 1 - ON_GRID:
-                return step
-    return None
 
 
 def _near_and_far(values: Floats) -> tuple[Floats, tuple[tuple[float, int], ...]]:

@@ -91,7 +91,7 @@ def _gauge(line: LineDraft) -> Iterator[str]:
         yield f"# and {len(line.far) - MOST_FAR:,} more values far from all others"
     step = "TODO"
     if line.resolution is not None:
-        step = repr(line.resolution)
+        step = repr(line.resolution) + (f", origin = {line.origin!r}" if line.origin else "")
         yield _beside(f"gauge = {{ resolution = {step} }}", "the step found in the data")
     sentinels = ", ".join(f"{value!r}" for value, _ in line.far[:MOST_FAR])
     marks = f", sentinels = [{sentinels}]" if sentinels else ""

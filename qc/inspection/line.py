@@ -13,7 +13,7 @@ from qc.findings import Finding, Severity
 from qc.inspection.diagnosis import Goodness, goodness, separation, verdict
 from qc.inspection.disposition import Rule, make_rule, nothing_decided, stacked, zones
 from qc.inspection.identity import BatchFit, fit_batches
-from qc.inspection.readings import INVALID_REASONS, invalid_reasons, tally_on_grid
+from qc.inspection.readings import INVALID_REASONS, invalid_reasons, tally_of
 from qc.mixture import Tally
 from qc.plant import Line, Shift
 from qc.records import (
@@ -66,8 +66,8 @@ def inspect_line(
     """
     reasons = invalid_reasons(readings, line.gauge)
     valid = reasons == Reason.CLEAR
-    tally, findings = tally_on_grid(readings.values[valid], line)
-    findings = [*readings.findings, *findings]
+    tally, of_gauge = tally_of(readings.values[valid], line)
+    findings = [*readings.findings, *of_gauge]
     together, used, unused = _with_window(tally, window)
     findings.extend(unused)
     stop = _not_assessable(line, reasons, tally)

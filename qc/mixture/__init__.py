@@ -4,8 +4,20 @@ Read `fit` first, then `search`, `polish`, `em`, `information`, `likelihood`, `i
 """
 
 from qc.mixture.fit import Fit, fit_mixture, fit_tally
+from qc.mixture.grid import Grid, detect_grid, tally_on_grid
 from qc.mixture.model import Background, Mixture
 from qc.mixture.priors import BatchPrior
 from qc.mixture.tally import Tally
 
-__all__ = ["Background", "BatchPrior", "Fit", "Mixture", "Tally", "fit_mixture", "fit_tally"]
+__all__ = [
+    "Background",
+    "BatchPrior",
+    "Fit",
+    "Grid",
+    "Mixture",
+    "Tally",
+    "detect_grid",
+    "fit_mixture",
+    "fit_tally",
+    "tally_on_grid",
+]

@@ -9,13 +9,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from qc.errors import FitError
 from qc.findings import Finding, Severity
+from qc.mixture.grid import detect_grid, tally_on_grid
 from qc.mixture.information import score_rows
 from qc.mixture.likelihood import Cells, Floats, Theta, posteriors
 from qc.mixture.model import Background, Mixture
@@ -207,7 +209,7 @@ def fit_mixture(
     n_batches: int,
     *,
     counts: ArrayLike | None = None,
-    resolution: float | None = None,
+    resolution: float | Literal["auto"] | None = None,
     priors: Sequence[BatchPrior | None] | None = None,
     background: tuple[float, float] | None = None,
     seed: int = 0,
@@ -221,8 +223,9 @@ def fit_mixture(
         K, the number of Gaussian components.
     counts : array-like of shape (n,), optional
         Weight of each reading.
-    resolution : float, optional
-        Step of the gauge: readings are taken as rounded to it. Default: plain maximum likelihood.
+    resolution : float or "auto", optional
+        Step of the gauge: readings are taken as rounded to it; ``"auto"`` finds it in the
+        readings. A finding says where they lie on another grid. Default: plain maximum likelihood.
     priors : sequence of K BatchPrior or None, optional
         Nominals; the result keeps their order. Without any, batches are ordered by mean.
     background : (low, high), optional
@@ -235,8 +238,18 @@ def fit_mixture(
     FitError
         If the call makes no sense: K < 1, no readings, readings that are not finite.
     """
-    tally = Tally.of(readings, counts, resolution=resolution)
-    return fit_tally(tally, n_batches, priors=priors, background=background, seed=seed)
+    x = np.asarray(readings, dtype=np.float64).ravel()
+    plain = Tally.of(x, counts)  # judges readings and counts
+    grid = detect_grid(x) if resolution == "auto" else None
+    step = grid.resolution if grid else resolution
+    if step is None or step == "auto" or len(x) == 0:
+        return fit_tally(plain, n_batches, priors=priors, background=background, seed=seed)
+    weights = None if counts is None else np.asarray(counts, dtype=np.float64).ravel()
+    tally, findings = tally_on_grid(
+        x, weights, resolution=step, origin=grid.origin if grid else 0.0
+    )
+    fit = fit_tally(tally, n_batches, priors=priors, background=background, seed=seed)
+    return replace(fit, findings=(*findings, *fit.findings))
 
 
 def fit_tally(

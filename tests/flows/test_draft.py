@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import subprocess
 import tomllib
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from typer.testing import CliRunner, Result
 from config import load_plant
 from flows import draft
 from flows.cli import app
-from flows.draft import detect_resolution
 
 
 def shiftmix(*words: object) -> Result:
@@ -133,30 +131,3 @@ def test_a_file_without_numbers_is_refused(here: Path) -> None:
     assert result.exit_code == 1
     assert "no column of numbers" in result.stderr
     assert not (here / "plant.toml").exists()
-
-
-RNG = np.random.default_rng(8)
-
-
-@pytest.mark.parametrize("step", [0.001, 0.005, 0.02, 0.5, 1.0, 10.0])
-@pytest.mark.parametrize(
-    "through", [lambda x: x, lambda x: x.astype(np.float32).astype(float)], ids=["f64", "f32"]
-)
-def test_the_gauges_step_is_found(step: float, through: Callable[..., np.ndarray]) -> None:
-    readings = np.rint(RNG.normal(1000, 30, 5000)) * step
-    assert detect_resolution(through(readings)) == step
-
-
-def test_a_few_readings_off_the_grid_do_not_hide_it() -> None:
-    readings = np.rint(RNG.normal(1000, 30, 5000)) * 0.01
-    readings[:4] += 0.0037
-    assert detect_resolution(readings) == 0.01
-    readings[:50] += 0.0037
-    assert detect_resolution(readings) != 0.01
-
-
-@pytest.mark.parametrize(
-    "readings", [RNG.normal(10, 1, 5000), np.full(100, 3.0), np.array([1.0, 2.0, 3.0])]
-)
-def test_where_there_is_no_step_none_is_made_up(readings: np.ndarray) -> None:
-    assert detect_resolution(readings) is None
