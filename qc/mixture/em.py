@@ -15,7 +15,7 @@ Dempster, Laird and Rubin 1977; McLachlan and Jones 1988; Varadhan and Roland 20
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,10 +63,8 @@ def m_step(theta: Theta, expected: Expectation, limits: Constraints) -> Theta:
     means = np.clip(means, limits.mean_low, limits.mean_high)
     moved = means - theta.means
     square = variance * expected.square - 2.0 * moved * theta.sds * expected.shift + moved**2
-    square = (own * square + limits.sd_items * limits.sd_square) / np.maximum(
-        own + limits.sd_items, np.finfo(float).tiny
-    )
-    means, sds = limits.clip(means, np.sqrt(np.maximum(square, 0.0)))
+    variances = limits.variances(own, np.maximum(square, 0.0), means)
+    means, sds = limits.clip(means, np.sqrt(np.maximum(variances, np.finfo(float).tiny)))
     # A component without items and without a prior says nothing: it stays where it is.
     silent = (own <= 0) & (limits.precision == 0)
     return Theta(weights, np.where(silent, theta.means, means), np.where(silent, theta.sds, sds))
@@ -82,6 +80,9 @@ def squarem_update(cells: Cells, state: State, limits: Constraints) -> State:
     """Two EM steps and an extrapolation along them, kept only if it gains."""
     first = em_update(cells, state, limits)
     second = em_update(cells, first, limits)
+    if second.objective < state.objective:
+        # Tied sds follow the means, so that the M step is no longer exact: Newton will go on.
+        return replace(state, passes=second.passes)
     x0, x1, x2 = (_flatten(s.theta, second.theta) for s in (state, first, second))
     step, curve = x1 - x0, (x2 - x1) - (x1 - x0)
     length = np.linalg.norm(curve)
@@ -95,7 +96,7 @@ def squarem_update(cells: Cells, state: State, limits: Constraints) -> State:
     trial = evaluate(cells, theta, limits, second.passes)
     if trial.objective >= second.objective:
         return trial
-    return State(second.theta, second.expectation, second.objective, trial.passes)
+    return replace(second, passes=trial.passes)
 
 
 def _flatten(theta: Theta, reference: Theta) -> Floats:

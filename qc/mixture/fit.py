@@ -22,7 +22,7 @@ from qc.mixture.information import score_rows
 from qc.mixture.likelihood import Cells, Floats, Theta, posteriors
 from qc.mixture.model import Background, Mixture
 from qc.mixture.polish import Summit, stepped
-from qc.mixture.priors import BatchPrior, Constraints, constraints
+from qc.mixture.priors import BatchPrior, Constraints, Spread, constraints
 from qc.mixture.search import Search, search
 from qc.mixture.spurious import DISTINCT_READINGS, Fault
 from qc.mixture.tally import Tally
@@ -89,6 +89,8 @@ class Fit:
         Nats still to gain (Newton decrement).
     gap_items : float
         Items whose most likely batch would change by that last step.
+    n_parameters : int
+        Parameters that were fitted: weights, means and sds, less what is fixed or tied.
     converged : bool
         Whether the gap is closed (1e-9 nats).
     passes : int
@@ -107,6 +109,7 @@ class Fit:
     n_batches: int
     likelihood: str
     log_likelihood: float
+    n_parameters: int
     gap: float
     gap_items: float
     converged: bool
@@ -137,10 +140,7 @@ class Fit:
     @property
     def bic(self) -> float:
         """Bayesian information criterion: lower is better."""
-        parameters = 3 * self.n_batches - 1
-        if self.answer is not None and self.answer.background is not None:
-            parameters += 1
-        return -2.0 * self.log_likelihood + parameters * float(np.log(max(self.n, 1.0)))
+        return -2.0 * self.log_likelihood + self.n_parameters * float(np.log(max(self.n, 1.0)))
 
     @property
     def standard_errors(self) -> StandardErrors:
@@ -212,6 +212,7 @@ def fit_mixture(
     resolution: float | Literal["auto"] | None = None,
     priors: Sequence[BatchPrior | None] | None = None,
     background: tuple[float, float] | None = None,
+    spread: Literal["free", "common", "proportional"] = "free",
     seed: int = 0,
 ) -> Fit:
     """Fit a Gaussian mixture of a fixed number of batches to readings.
@@ -230,6 +231,8 @@ def fit_mixture(
         Nominals; the result keeps their order. Without any, batches are ordered by mean.
     background : (low, high), optional
         Range of the gauge: adds a uniform component for strays.
+    spread : {"free", "common", "proportional"}
+        Whether each batch has its own sd, all have one, or all have one coefficient of variation.
     seed : int
         Of the starting points; the answer should not depend on it.
 
@@ -243,12 +246,16 @@ def fit_mixture(
     grid = detect_grid(x) if resolution == "auto" else None
     step = grid.resolution if grid else resolution
     if step is None or step == "auto" or len(x) == 0:
-        return fit_tally(plain, n_batches, priors=priors, background=background, seed=seed)
+        return fit_tally(
+            plain, n_batches, priors=priors, background=background, spread=spread, seed=seed
+        )
     weights = None if counts is None else np.asarray(counts, dtype=np.float64).ravel()
     tally, findings = tally_on_grid(
         x, weights, resolution=step, origin=grid.origin if grid else 0.0
     )
-    fit = fit_tally(tally, n_batches, priors=priors, background=background, seed=seed)
+    fit = fit_tally(
+        tally, n_batches, priors=priors, background=background, spread=spread, seed=seed
+    )
     return replace(fit, findings=(*findings, *fit.findings))
 
 
@@ -258,6 +265,7 @@ def fit_tally(
     *,
     priors: Sequence[BatchPrior | None] | None = None,
     background: tuple[float, float] | None = None,
+    spread: Literal["free", "common", "proportional"] = "free",
     seed: int = 0,
 ) -> Fit:
     """As `fit_mixture`, on a tally; rounded readings by the grouped likelihood."""
@@ -274,7 +282,7 @@ def fit_tally(
     )
     floor = max(SD_FLOOR, SD_FLOOR_STEPS * width)
     span = (float(cells.z[0]), float(cells.z[-1]))
-    limits = constraints(known, location, scale, span, floor)
+    limits = constraints(known, location, scale, span, floor, Spread(spread))
     nominal = np.array([prior is not None for prior in known])
     found = search(cells, limits, nominal, seed)
     admissible = [rank for rank, summit in enumerate(found.summits) if not summit.faults]
@@ -322,6 +330,7 @@ def _answer(
         n_batches=k,
         likelihood="grouped" if width > 0 else "density",
         log_likelihood=summit.log_likelihood - unit,
+        n_parameters=c - 1 + 2 * k - limits.fixed,
         gap=summit.gap,
         gap_items=_changing_items(cells, summit, limits),
         converged=summit.converged,
@@ -391,11 +400,23 @@ def _fault_findings(cells: Cells, summit: Summit, tally: Tally) -> tuple[Finding
 
 def _no_answer(tally: Tally, n_batches: int, findings: tuple[Finding, ...]) -> Fit:
     likelihood = "density" if tally.resolution is None else "grouped"
-    nothing = float("-inf")
     return Fit(
-        tally.n, len(tally), n_batches, likelihood, nothing, np.inf, 0.0, False, 0, 0, 0, None,
-        findings, None,
-    )  # fmt: skip
+        n=tally.n,
+        n_distinct=len(tally),
+        n_batches=n_batches,
+        likelihood=likelihood,
+        log_likelihood=-np.inf,
+        n_parameters=3 * n_batches - 1,
+        gap=np.inf,
+        gap_items=0.0,
+        converged=False,
+        passes=0,
+        starts=0,
+        starts_at_best=0,
+        runner_up=None,
+        findings=findings,
+        answer=None,
+    )
 
 
 def _too_few(tally: Tally, n_batches: int) -> Finding | None:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qc.mixture.likelihood import Cells, Theta, posteriors
-from qc.mixture.priors import Constraints
+from qc.mixture.priors import Constraints, Spread
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -43,11 +43,15 @@ class Curvature:
     free : ndarray of bool, shape (P,)
         Coordinates that may move: not the reference weight, not components of weight zero, not
         parameters held by a bound that the score pushes against.
+    ties : ndarray of shape (P, P) or None
+        Where sds are tied: the coordinates of mixture and components by those used here, in which
+        the first eta is the level of all sds, and the other etas do not move.
     """
 
     score: Floats
     information: Floats
     free: Bools
+    ties: Floats | None = None
 
     def newton_step(self) -> tuple[Floats, float]:
         """A step uphill, (P,), and the nats that a parabola of this curvature would still gain.
@@ -84,7 +88,7 @@ class Curvature:
         if np.linalg.eigvalsh(scaled)[0] <= FLAT:
             return None
         result[np.ix_(self.free, self.free)] = np.linalg.inv(scaled) * np.outer(units, units)
-        return result
+        return result if self.ties is None else self.ties @ result @ self.ties.T
 
 
 def curvature(cells: Cells, theta: Theta, limits: Constraints) -> Curvature:
@@ -102,6 +106,8 @@ def curvature(cells: Cells, theta: Theta, limits: Constraints) -> Curvature:
         outer += scores.T @ (block.n[:, None] * scores)
     information = outer - _complete(items, inner, theta)
     _add_prior(score, information, theta, limits)
+    if limits.spread is not Spread.FREE:
+        return _tied(score, information, theta, limits)
     return Curvature(score, information, _free(score, theta, limits))
 
 
@@ -158,6 +164,31 @@ def _add_prior(score: Floats, information: Floats, theta: Theta, limits: Constra
     score[eta] -= limits.sd_items * (1.0 - ratio)
     information[mu, mu] += limits.precision
     information[eta, eta] += 2.0 * limits.sd_items * ratio
+
+
+def _tied(score: Floats, information: Floats, theta: Theta, limits: Constraints) -> Curvature:
+    """The same in coordinates alpha, mu and the level of the sds, log s_k = level + log unit_k."""
+    k, c = theta.k, len(theta.weights)
+    mu, eta = np.arange(c, c + k), np.arange(c + k, c + 2 * k)
+    ties = np.eye(c + 2 * k)
+    ties[np.ix_(eta, eta)] = 0.0
+    ties[eta, c + k] = 1.0
+    bend = np.zeros(k)
+    if limits.spread is Spread.PROPORTIONAL:
+        slope = 1.0 / (theta.means - limits.origin)
+        ties[eta, mu] = slope
+        bend = score[eta] * slope**2
+    tied = ties.T @ information @ ties
+    tied[mu, mu] += bend
+    score = ties.T @ score
+    free = _free(score, theta, limits)
+    push = score[c + k]
+    held = ((theta.sds <= limits.sd_low * (1 + AT_BOUND)).any() and push < 0) or (
+        (theta.sds >= limits.sd_high * (1 - AT_BOUND)).any() and push > 0
+    )
+    free[eta] = False
+    free[c + k] = not held
+    return Curvature(score, tied, free, ties)
 
 
 def _free(score: Floats, theta: Theta, limits: Constraints) -> Bools:

@@ -14,7 +14,7 @@ import numpy as np
 from qc.mixture.em import State, evaluate, squarem_update
 from qc.mixture.information import Curvature, curvature
 from qc.mixture.likelihood import Cells, Floats, Theta
-from qc.mixture.priors import Constraints
+from qc.mixture.priors import Constraints, Spread
 from qc.mixture.spurious import Fault, spurious
 
 GAP = 1e-9  # nats: nearer to the optimum than this is there
@@ -126,5 +126,9 @@ def stepped(theta: Theta, step: Floats, limits: Constraints) -> Theta | None:
     ):
         return None
     weights = theta.weights * np.exp(step[:c])
-    means, sds = limits.clip(theta.means + step[c : c + k], theta.sds * np.exp(step[c + k :]))
+    means, eta = theta.means + step[c : c + k], step[c + k :]
+    sds = theta.sds * np.exp(eta)
+    if limits.spread is not Spread.FREE:
+        sds = theta.sds * np.exp(eta[0]) * limits.units(means) / limits.units(theta.means)
+    means, sds = limits.clip(means, sds)
     return Theta(weights / weights.sum(), means, sds)

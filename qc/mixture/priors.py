@@ -13,7 +13,8 @@ batch that was. With thousands of items the prior counts for nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +24,13 @@ from qc.errors import FitError
 Floats = NDArray[np.float64]
 
 PRIOR_ITEMS = 10.0  # the prior weighs as much as this many items
+NEAR_ZERO = 1e-300
 SD_FACTOR = 2.0  # the window of an sd: from usual_sd / 2 to usual_sd * 2
 
 
 @dataclass(frozen=True, slots=True)
 class BatchPrior:
-    """What is known of one batch, in the line's unit; None where it is not known.
+    """What is known, or fixed, of one batch, in the line's unit; None where it is not known.
 
     Attributes
     ----------
@@ -40,12 +42,24 @@ class BatchPrior:
         Centre of the sd's window.
     strength : float
         Items that the soft prior is worth.
+    fixed_mean, fixed_sd : bool
+        The mean is the nominal, the sd is the usual one: neither is fitted.
     """
 
     nominal: float
     max_drift: float | None = None
     usual_sd: float | None = None
     strength: float = PRIOR_ITEMS
+    fixed_mean: bool = False
+    fixed_sd: bool = False
+
+
+class Spread(StrEnum):
+    """How the sds of the batches hang together."""
+
+    FREE = "free"
+    COMMON = "common"  # one sd for all
+    PROPORTIONAL = "proportional"  # one coefficient of variation: sd = c |mean|
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +67,8 @@ class Constraints:
     """Priors and bounds of all components in standard units; arrays of shape (K,).
 
     `precision` is strength / s0^2 of the mean's prior (0: none), `sd_items` and `sd_square` the
-    strength and s0^2 of the variance's prior.
+    strength and s0^2 of the variance's prior. `origin` is the reading zero in standard units, from
+    which a coefficient of variation counts.
     """
 
     nominal: Floats
@@ -64,10 +79,43 @@ class Constraints:
     mean_high: Floats
     sd_low: Floats
     sd_high: Floats
+    spread: Spread = Spread.FREE
+    origin: float = 0.0
+
+    @property
+    def fixed(self) -> int:
+        """Means and sds that are not fitted, by their bounds or since sds are tied."""
+        means = int((self.mean_low >= self.mean_high).sum())
+        if self.spread is Spread.FREE:
+            return means + int((self.sd_low >= self.sd_high).sum())
+        return means + len(self.sd_low) - 1
+
+    def units(self, means: Floats) -> Floats:
+        """What the sds are proportional to where they are tied, (..., K)."""
+        if self.spread is Spread.COMMON:
+            return np.ones_like(means)
+        return np.maximum(np.abs(means - self.origin), NEAR_ZERO)
+
+    def variances(self, items: Floats, square: Floats, means: Floats) -> Floats:
+        """The M step's variances, from each component's items and mean square, (..., K)."""
+        weight = items + self.sd_items
+        total = items * square + self.sd_items * self.sd_square
+        if self.spread is Spread.FREE:
+            return np.asarray(total / np.maximum(weight, NEAR_ZERO))
+        unit = self.units(means) ** 2
+        level = (total / unit).sum(axis=-1, keepdims=True) / np.maximum(
+            weight.sum(axis=-1, keepdims=True), NEAR_ZERO
+        )
+        return np.asarray(level * unit)
 
     def only(self, kept: NDArray[np.bool_]) -> Constraints:
         """Those of the kept components."""
-        return Constraints(*(getattr(self, name)[kept] for name in self.__slots__))
+        arrays = {
+            field.name: getattr(self, field.name)[kept]
+            for field in fields(self)
+            if field.name not in ("spread", "origin")
+        }
+        return replace(self, **arrays)
 
     def log_prior(self, means: Floats, sds: Floats) -> float:
         """Log prior density of these parameters, up to a constant."""
@@ -77,10 +125,14 @@ class Constraints:
 
     def clip(self, means: Floats, sds: Floats) -> tuple[Floats, Floats]:
         """The nearest parameters within the bounds."""
-        return (
-            np.clip(means, self.mean_low, self.mean_high),
-            np.clip(sds, self.sd_low, self.sd_high),
-        )
+        means = np.clip(means, self.mean_low, self.mean_high)
+        if self.spread is Spread.FREE:
+            return means, np.clip(sds, self.sd_low, self.sd_high)
+        unit = self.units(means)
+        level = np.exp(np.log(sds / unit).mean(axis=-1, keepdims=True))
+        low = (self.sd_low / unit).max(axis=-1, keepdims=True)
+        high = (self.sd_high / unit).min(axis=-1, keepdims=True)
+        return means, np.minimum(np.maximum(level, low), high) * unit
 
 
 def constraints(
@@ -89,6 +141,7 @@ def constraints(
     scale: float,
     span: tuple[float, float],
     sd_floor: float,
+    spread: Spread = Spread.FREE,
 ) -> Constraints:
     """Priors and bounds in standard units.
 
@@ -102,6 +155,7 @@ def constraints(
         Lowest and highest reading in standard units: a mean without a window stays within.
     sd_floor : float
         In standard units; guards the iteration only.
+    spread : Spread
     """
     k = len(priors)
     low, high = np.full(k, span[0]), np.full(k, span[1])
@@ -113,20 +167,28 @@ def constraints(
             continue
         _judge(prior)
         nominal[j] = (prior.nominal - location) / scale
-        spread = prior.usual_sd or prior.max_drift
+        reach = prior.usual_sd or prior.max_drift
         if prior.max_drift is not None:
             low[j] = nominal[j] - prior.max_drift / scale
             high[j] = nominal[j] + prior.max_drift / scale
-        if spread is not None:
-            precision[j] = prior.strength / (spread / scale) ** 2
+        if reach is not None:
+            precision[j] = prior.strength / (reach / scale) ** 2
         if prior.usual_sd is not None:
             usual = prior.usual_sd / scale
             sd_items[j], sd_square[j] = prior.strength, usual**2
-            sd_low[j], sd_high[j] = max(usual / SD_FACTOR, sd_floor), usual * SD_FACTOR
-    return Constraints(nominal, precision, sd_items, sd_square, low, high, sd_low, sd_high)
+            factor = 1.0 if prior.fixed_sd else SD_FACTOR
+            sd_low[j], sd_high[j] = max(usual / factor, sd_floor), max(usual * factor, sd_floor)
+        if prior.fixed_mean:
+            low[j] = high[j] = nominal[j]
+    origin = -location / scale
+    return Constraints(
+        nominal, precision, sd_items, sd_square, low, high, sd_low, sd_high, spread, origin
+    )
 
 
 def _judge(prior: BatchPrior) -> None:
     positive = (prior.max_drift, prior.usual_sd, prior.strength)
     if not np.isfinite(prior.nominal) or any(v is not None and not v > 0 for v in positive):
         raise FitError(f"{prior}: the nominal must be finite, max_drift, usual_sd and strength > 0")
+    if prior.fixed_sd and prior.usual_sd is None:
+        raise FitError(f"{prior}: a fixed sd needs usual_sd")

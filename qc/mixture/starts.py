@@ -14,7 +14,7 @@ what the others miss: a narrow batch inside a wide one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +90,7 @@ def short_runs(cells: Cells, coarse: Coarse, runs: Runs, limits: Constraints) ->
     k = runs.means.shape[1]
     background = cells.background
     sd_low = np.maximum(limits.sd_low, RESOLVED * cells.width)
+    resolved = replace(limits, sd_low=sd_low, sd_high=np.maximum(limits.sd_high, sd_low))
     weights, means, sds = runs.weights, runs.means, runs.sds
     objective = np.zeros(len(weights))
     z, n = coarse.z[None, :, None], coarse.n
@@ -114,11 +115,9 @@ def short_runs(cells: Cells, coarse: Coarse, runs: Runs, limits: Constraints) ->
         pull = limits.precision * sds**2
         means = (safe * mean + pull * limits.nominal) / (safe + pull)
         means = np.clip(means, limits.mean_low, limits.mean_high)
-        spread = safe * (square - mean**2 + (mean - means) ** 2)
-        variance = (spread + limits.sd_items * limits.sd_square) / (safe + limits.sd_items)
-        sds = np.clip(
-            np.sqrt(np.maximum(variance, 1e-300)), sd_low, np.maximum(limits.sd_high, sd_low)
-        )
+        around = np.maximum(square - mean**2 + (mean - means) ** 2, 0.0)
+        variances = limits.variances(safe, around, means)
+        means, sds = resolved.clip(means, np.sqrt(np.maximum(variances, 1e-300)))
     return Runs(weights, means, sds, objective)
 
 
