@@ -3,10 +3,11 @@
 Read `fit` first, then `search`, `polish`, `em`, `information`, `likelihood`, `interval`.
 """
 
-from qc.mixture.fit import Fit, fit_mixture, fit_tally
+from qc.mixture.fit import fit_mixture, fit_tally
 from qc.mixture.grid import Grid, detect_grid, tally_on_grid
 from qc.mixture.model import Background, Mixture
 from qc.mixture.priors import BatchPrior
+from qc.mixture.result import Fit
 from qc.mixture.tally import Tally
 
 __all__ = [

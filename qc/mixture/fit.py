@@ -9,199 +9,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from qc.errors import FitError
-from qc.findings import Finding, Severity
+from qc.findings import Finding
 from qc.mixture.grid import detect_grid, tally_on_grid
-from qc.mixture.information import score_rows
 from qc.mixture.likelihood import Cells, Floats, Theta, posteriors
-from qc.mixture.model import Background, Mixture
+from qc.mixture.model import Background
 from qc.mixture.polish import Summit, stepped
 from qc.mixture.priors import BatchPrior, Constraints, Spread, constraints
+from qc.mixture.remarks import answer_findings, fault_findings, too_few
+from qc.mixture.result import Answer, Fit, background_level
 from qc.mixture.search import Search, search
-from qc.mixture.spurious import DISTINCT_READINGS, Fault
 from qc.mixture.tally import Tally
 
 SD_FLOOR = 1e-6  # of the data's spread: guards the iteration, never a result
 SD_FLOOR_STEPS = 0.05  # the same in gauge steps: narrower than this a cell cannot tell
-Z95 = 1.959963984540054  # 97.5 % point of the standard normal
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StandardErrors:
-    """Standard errors of weights, means and sds, each (K,); NaN where there is none."""
-
-    weights: Floats
-    means: Floats
-    sds: Floats
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Intervals:
-    """95 % intervals, each (K, 2), by the logit, identity and log scale; NaN where none."""
-
-    weights: Floats
-    means: Floats
-    sds: Floats
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
-    """The chosen optimum in standard units, and what maps it back to the readings' unit."""
-
-    theta: Theta
-    covariance: Floats | None  # of (alpha, mu, eta); None where the information is singular
-    location: float
-    scale: float
-    width: float
-    background: Background | None
-
-    def cells(self, readings: Floats) -> Cells:
-        """Readings in the units of this answer, one item each."""
-        level = _background_level(self.background, self.scale)
-        return Cells(
-            (readings - self.location) / self.scale, np.ones(len(readings)), self.width, level
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Fit:
-    """A fitted mixture, or the reason why there is none.
-
-    Attributes
-    ----------
-    n : float
-        Items (total weight) of the tally.
-    n_distinct : int
-        Distinct readings.
-    n_batches : int
-        Components asked for.
-    likelihood : str
-        ``density``, or ``grouped`` where a resolution was given.
-    log_likelihood : float
-        Total, natural log: of the cells where grouped, else of the density per unit.
-    gap : float
-        Nats still to gain (Newton decrement).
-    gap_items : float
-        Items whose most likely batch would change by that last step.
-    n_parameters : int
-        Parameters that were fitted: weights, means and sds, less what is fixed or tied.
-    converged : bool
-        Whether the gap is closed (1e-9 nats).
-    passes : int
-        Passes over the tally.
-    starts, starts_at_best : int
-        Starting points, and how many led to this optimum.
-    runner_up : float or None
-        Nats by which the next distinct optimum is worse.
-    findings : tuple of Finding
-    answer : Answer or None
-        None where no admissible optimum exists; `mixture` then raises.
-    """
-
-    n: float
-    n_distinct: int
-    n_batches: int
-    likelihood: str
-    log_likelihood: float
-    n_parameters: int
-    gap: float
-    gap_items: float
-    converged: bool
-    passes: int
-    starts: int
-    starts_at_best: int
-    runner_up: float | None
-    findings: tuple[Finding, ...]
-    answer: Answer | None
-
-    @property
-    def failed(self) -> bool:
-        """Whether there is no answer."""
-        return self.answer is None
-
-    @property
-    def mixture(self) -> Mixture:
-        """The fitted mixture, in the readings' unit; FitError where there is none."""
-        answer = self._answered()
-        theta, k = answer.theta, answer.theta.k
-        return Mixture(
-            theta.weights[:k],
-            (answer.location + answer.scale * theta.means)[:, None],
-            ((answer.scale * theta.sds) ** 2)[:, None, None],
-            answer.background,
-        )
-
-    @property
-    def bic(self) -> float:
-        """Bayesian information criterion: lower is better."""
-        return -2.0 * self.log_likelihood + self.n_parameters * float(np.log(max(self.n, 1.0)))
-
-    @property
-    def standard_errors(self) -> StandardErrors:
-        """By the observed information."""
-        answer = self._answered()
-        theta, k, c = answer.theta, answer.theta.k, len(answer.theta.weights)
-        if answer.covariance is None:
-            nothing = np.full(k, np.nan)
-            return StandardErrors(nothing, nothing, nothing)
-        w = theta.weights
-        jacobian = np.diag(w) - np.outer(w, w)  # of the softmax
-        weights = np.sqrt(np.diag(jacobian @ answer.covariance[:c, :c] @ jacobian))[:k]
-        variance = np.diag(answer.covariance)
-        means = answer.scale * np.sqrt(variance[c : c + k])
-        sds = answer.scale * theta.sds * np.sqrt(variance[c + k :])
-        # A coordinate that could not move (on a bound, or of a batch without items) has none.
-        return StandardErrors(*(np.where(se > 0, se, np.nan) for se in (weights, means, sds)))
-
-    @property
-    def intervals(self) -> Intervals:
-        """95 % intervals of weights, means and sds."""
-        mixture, se = self.mixture, self.standard_errors
-        w, m, s = mixture.weights, mixture.means[:, 0], mixture.sds
-        both = np.array([-Z95, Z95])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logit = np.log(w / (1 - w))[:, None] + both * (se.weights / (w * (1 - w)))[:, None]
-            log_sd = np.log(s)[:, None] + both * (se.sds / s)[:, None]
-        return Intervals(
-            1.0 / (1.0 + np.exp(-logit)), m[:, None] + both * se.means[:, None], np.exp(log_sd)
-        )
-
-    def posterior(self, readings: ArrayLike) -> tuple[Floats, Floats]:
-        """Posterior of each batch, averaged over the uncertainty of the fit.
-
-        With l the log odds of a reading's most likely batch against all others and se its
-        standard error by the delta method, that batch's posterior is
-        sigmoid(l / sqrt(1 + pi se^2 / 8)) (MacKay 1992); the others keep their proportions.
-
-        Parameters
-        ----------
-        readings : array-like of shape (m,)
-
-        Returns
-        -------
-        averaged : ndarray of shape (m, K) or, with a background as last column, (m, K + 1)
-        plain : ndarray of the same shape
-            At the fitted parameters, not averaged.
-        """
-        answer = self._answered()
-        cells = answer.cells(np.asarray(readings, dtype=np.float64).ravel())
-        _, plain, _ = posteriors(cells, answer.theta)
-        if answer.covariance is None or plain.shape[1] == 1:
-            return plain, plain
-        blocks = [_averaged(block, answer) for block in cells.blocks()]
-        return np.concatenate(blocks) if blocks else plain, plain
-
-    def _answered(self) -> Answer:
-        if self.answer is None:
-            reasons = " ".join(finding.sentence for finding in self.findings)
-            raise FitError(f"the fit has no answer: {reasons}", remedy="Read .findings first")
-        return self.answer
 
 
 def fit_mixture(
@@ -271,14 +98,14 @@ def fit_tally(
     """As `fit_mixture`, on a tally; rounded readings by the grouped likelihood."""
     known = list(priors) if priors is not None else [None] * n_batches
     _judge(tally, n_batches, known, background)
-    too_few = _too_few(tally, n_batches)
-    if too_few is not None:
-        return _no_answer(tally, n_batches, (too_few,))
+    scarce = too_few(tally, n_batches)
+    if scarce is not None:
+        return _no_answer(tally, n_batches, (scarce,))
     location, scale = _standard(tally)
     limit = None if background is None else Background(*background, weight=0.0)
     width = 0.0 if tally.resolution is None else tally.resolution / scale
     cells = Cells(
-        (tally.values - location) / scale, tally.counts, width, _background_level(limit, scale)
+        (tally.values - location) / scale, tally.counts, width, background_level(limit, scale)
     )
     floor = max(SD_FLOOR, SD_FLOOR_STEPS * width)
     span = (float(cells.z[0]), float(cells.z[-1]))
@@ -287,7 +114,7 @@ def fit_tally(
     found = search(cells, limits, nominal, seed)
     admissible = [rank for rank, summit in enumerate(found.summits) if not summit.faults]
     if not admissible:
-        return _no_answer(tally, n_batches, _fault_findings(cells, found.summits[0], tally))
+        return _no_answer(tally, n_batches, fault_findings(cells, found.summits[0], tally))
     rank = admissible[0]
     theta, order = found.summits[rank].theta, np.arange(n_batches)
     if not nominal.any():
@@ -301,7 +128,7 @@ def _answer(
     limits: Constraints,
     found: Search,
     rank: int,
-    order: np.ndarray[tuple[int], np.dtype[np.int64]],
+    order: NDArray[np.int64],
     units: tuple[float, float, float, Background | None],
 ) -> Fit:
     location, scale, width, limit = units
@@ -321,6 +148,8 @@ def _answer(
         width,
         background,
     )
+    ordered = limits.only(order)
+    pull = _prior_pull(answer, ordered)
     better = [s for i, s in enumerate(found.summits) if i > rank]
     # Density per unit of z is scale times density per unit of x; cell probabilities need nothing.
     unit = 0.0 if width > 0 else tally.n * float(np.log(scale))
@@ -338,64 +167,21 @@ def _answer(
         starts=found.starts,
         starts_at_best=found.reached[rank],
         runner_up=summit.objective - better[0].objective if better else None,
-        findings=_findings(tally, summit, answer, rank),
+        prior_pull=pull,
+        findings=answer_findings(tally, summit, answer, ordered, pull, rank),
         answer=answer,
     )
 
 
-def _findings(tally: Tally, summit: Summit, answer: Answer, rank: int) -> tuple[Finding, ...]:
-    findings = []
-    theta = answer.theta
-    if not summit.converged:
-        findings.append(
-            Finding(
-                "fit.not_converged",
-                Severity.ACTION,
-                "The fit did not settle: the readings do not tell its batches apart "
-                f"(still to gain: {summit.gap:.2g} nats).",
-                remedy="Check the number of batches, or state their nominals",
-            )
-        )
-    if rank:
-        findings.append(
-            Finding(
-                "fit.spurious_passed_over",
-                Severity.NOTE,
-                "A higher optimum of the likelihood was passed over: one of its batches would be a "
-                "spike or a sliver of a few items.",
-            )
-        )
-    for k in range(theta.k):
-        if theta.weights[k] == 0:
-            sentence = "No item is needed from this batch to explain the readings."
-            findings.append(Finding("batch.empty", Severity.NOTE, sentence, k))
-        elif answer.width > 0 and theta.sds[k] < 0.5 * answer.width:
-            sentence = (
-                f"The batch is narrower than half a gauge step ({tally.resolution:g}): its sd is "
-                "not resolved."
-            )
-            findings.append(Finding("batch.not_resolved", Severity.CAUTION, sentence, k))
-    return tuple(findings)
-
-
-def _fault_findings(cells: Cells, summit: Summit, tally: Tally) -> tuple[Finding, ...]:
-    """Why the only optimum found is no answer, in plain words."""
-    _, tau, _ = posteriors(cells, summit.theta)
-    findings = []
-    for j, fault in summit.faults.items():
-        own = cells.n * tau[:, j]
-        peak = int(np.argmax(own))
-        at = f"{tally.values[peak]:g}"
-        sentence = {
-            Fault.COLLAPSED: f"A batch would shrink onto the reading {at}",
-            Fault.SPIKE: f"A batch would sit on {cells.n[peak]:g} readings of {at}",
-            Fault.SLIVER: f"A batch would be {own.sum():.0f} items in a sliver near "
-            f"{at}, no more than chance puts there",
-        }[fault]
-        remedy = "Ask for fewer batches, or state the gauge's resolution or the nominals"
-        code = f"fit.{fault.value}"
-        findings.append(Finding(code, Severity.ACTION, f"{sentence}: that is no batch.", j, remedy))
-    return tuple(findings)
+def _prior_pull(answer: Answer, limits: Constraints) -> Floats:
+    """Displacement of each mean by its prior in standard errors, to first order, (K,)."""
+    k = answer.theta.k
+    if answer.covariance is None:
+        return np.full(k, np.nan)
+    start = len(answer.theta.weights)
+    se = np.sqrt(np.diag(answer.covariance)[start : start + k])
+    moved = limits.precision * (limits.nominal - answer.theta.means) * se
+    return np.where(se > 0, moved, np.nan)
 
 
 def _no_answer(tally: Tally, n_batches: int, findings: tuple[Finding, ...]) -> Fit:
@@ -414,24 +200,9 @@ def _no_answer(tally: Tally, n_batches: int, findings: tuple[Finding, ...]) -> F
         starts=0,
         starts_at_best=0,
         runner_up=None,
+        prior_pull=np.full(n_batches, np.nan),
         findings=findings,
         answer=None,
-    )
-
-
-def _too_few(tally: Tally, n_batches: int) -> Finding | None:
-    needed = DISTINCT_READINGS * n_batches
-    # Coarse gauges show few distinct readings: with a resolution two more than batches will do.
-    if tally.resolution is not None:
-        needed = n_batches + 2
-    if len(tally) >= needed:
-        return None
-    noun = "reading" if len(tally) == 1 else "distinct readings"
-    return Finding(
-        "fit.too_few_distinct",
-        Severity.ACTION,
-        f"The {tally.n:g} items show only {len(tally)} {noun}; {n_batches} batches need {needed}.",
-        remedy="Check the gauge, or ask for fewer batches",
     )
 
 
@@ -448,25 +219,6 @@ def _changing_items(cells: Cells, summit: Summit, limits: Constraints) -> float:
     return moved
 
 
-def _averaged(cells: Cells, answer: Answer) -> Floats:
-    """Posteriors averaged over the uncertainty of theta, by the delta method."""
-    assert answer.covariance is not None
-    tau, rows = score_rows(cells, answer.theta)
-    m = np.arange(len(tau))
-    best = tau.argmax(axis=1)
-    top = tau[m, best]
-    others = tau.copy()
-    others[m, best] = 0.0
-    rest = np.maximum(others.sum(axis=1), np.finfo(float).tiny)
-    gradient = rows[m, best] - np.einsum("mc,mcp->mp", others / rest[:, None], rows)
-    variance = np.einsum("mp,pq,mq->m", gradient, answer.covariance, gradient)
-    log_odds = np.log(np.maximum(top, np.finfo(float).tiny)) - np.log(rest)
-    softened = 1.0 / (1.0 + np.exp(-log_odds / np.sqrt(1.0 + np.pi / 8.0 * variance)))
-    result: Floats = others * ((1.0 - softened) / rest)[:, None]
-    result[m, best] = softened
-    return result
-
-
 def _standard(tally: Tally) -> tuple[float, float]:
     """Location (a reading near the middle) and scale (the readings' sd) of the standard units."""
     middle = int(np.searchsorted(np.cumsum(tally.counts), 0.5 * tally.n))
@@ -475,12 +227,6 @@ def _standard(tally: Tally) -> tuple[float, float]:
     mean = float(tally.counts @ centred) / tally.n
     scale = float(np.sqrt(tally.counts @ (centred - mean) ** 2 / tally.n))
     return location, scale
-
-
-def _background_level(background: Background | None, scale: float) -> float | None:
-    if background is None:
-        return None
-    return float(np.log(scale / (background.high - background.low)))
 
 
 def _judge(

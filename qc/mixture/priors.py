@@ -108,8 +108,8 @@ class Constraints:
         )
         return np.asarray(level * unit)
 
-    def only(self, kept: NDArray[np.bool_]) -> Constraints:
-        """Those of the kept components."""
+    def only(self, kept: NDArray[np.bool_] | NDArray[np.int64]) -> Constraints:
+        """Those of some components, by mask or in an order."""
         arrays = {
             field.name: getattr(self, field.name)[kept]
             for field in fields(self)

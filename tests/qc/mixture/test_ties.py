@@ -93,3 +93,27 @@ def test_fixed_means_and_sds_stay_where_they_are() -> None:
 def test_a_fixed_sd_needs_a_value() -> None:
     with pytest.raises(FitError, match="usual_sd"):
         fit_mixture([1.0, 2.0, 3.0, 4.0], 1, priors=[BatchPrior(2.0, fixed_sd=True)])
+
+
+def test_the_pull_of_a_prior_is_reported() -> None:
+    rng = np.random.default_rng(7)
+    few, many = rng.normal(10.2, 0.2, 25), rng.normal(10.2, 0.2, 25_000)
+    prior = BatchPrior(10.0, 0.3, 0.2, strength=10.0)
+    fits = [fit_mixture(x, 1, priors=[prior]) for x in (few, many)]
+    for x, fit in zip((few, many), fits, strict=True):
+        # one batch: the maximum of the posterior is the weighted mean of data and nominal
+        sd, n = fit.mixture.sds[0], len(x)
+        weight = prior.strength * (sd / 0.2) ** 2
+        assert fit.mixture.means[0, 0] == pytest.approx((x.sum() + weight * 10.0) / (n + weight))
+        pulled = (fit.mixture.means[0, 0] - x.mean()) / fit.standard_errors.means[0]
+        assert fit.prior_pull[0] == pytest.approx(pulled, rel=0.05, abs=0.02 if n > 25 else 0.35)
+    assert "batch.prior_pull" in {f.code for f in fits[0].findings}
+    assert "batch.prior_pull" not in {f.code for f in fits[1].findings}
+
+
+def test_an_sd_at_the_edge_of_its_window_is_reported() -> None:
+    x = np.random.default_rng(8).normal(10.0, 0.9, 2000)
+    fit = fit_mixture(x, 1, priors=[BatchPrior(10.0, 0.3, 0.2)])
+    assert fit.mixture.sds[0] == pytest.approx(0.4)
+    assert "batch.sd_at_edge" in {f.code for f in fit.findings}
+    assert np.isnan(fit.standard_errors.sds[0])
