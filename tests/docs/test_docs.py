@@ -1,0 +1,327 @@
+"""The documentation against the product: snippets, commands, links, tables, figures."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+import shutil
+from dataclasses import fields
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from typer.core import TyperGroup
+
+import reports
+from config import HIDALGO, keys, load_plant
+from config.schema import Kind, Table
+from flows.cli import app
+from flows.one_shift import inspect
+from qc import Fit, Mixture, Tally, fit_mixture
+from qc.mixture import fit_tally
+from qc.plant import Batch, Columns, Gauge, Plant, Policy
+from qc.records import LineRecord
+from qc.storage import load_published, read_published
+from qc.storage.schema import OUR_COLUMNS
+from reports.words import line_sentence
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+HIDALGO_DAY = date(1872, 1, 1)
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def table_below(page: str, heading: str) -> dict[str, list[str]]:
+    """The first table below a heading: the cells of each row by its first cell."""
+    after = text_of(page).split(f"\n{heading}\n", 1)[1]
+    rows = re.search(r"(?:^\|.*\n)+", after, re.MULTILINE)
+    assert rows, heading
+    cells = [[c.strip() for c in row.strip("|").split(" | ")] for row in rows[0].splitlines()[2:]]
+    return {row[0].strip("|` "): [c.strip("| ") for c in row[1:]] for row in cells}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what `make demo` leaves of the stamps."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    site = folder / "demo" / "hidalgo"
+    shutil.copytree(HIDALGO.parent / "readings", site / "readings")
+    shutil.copyfile(HIDALGO, site / "plant.toml")
+    plant = load_plant(site / "plant.toml")
+    inspect(plant, plant.shifts_of(HIDALGO_DAY)[0])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stamps(demo: Path) -> LineRecord:
+    return load_published(demo / "demo/hidalgo/results", HIDALGO_DAY, "issue").record.lines[0]
+
+
+@pytest.fixture(scope="module")
+def thickness(demo: Path) -> np.ndarray[Any, Any]:
+    items = read_published(demo / "demo/hidalgo/results", HIDALGO_DAY, "issue")
+    return items["thickness_mm"].to_numpy()
+
+
+@pytest.fixture(scope="module")
+def fits(thickness: np.ndarray[Any, Any]) -> list[Fit]:
+    tally = Tally.of(thickness, resolution=0.001)
+    return [fit_tally(tally, k) for k in range(1, 8)]
+
+
+# README.md
+
+
+def test_readme_snippets_run(demo: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(demo)
+    names: dict[str, Any] = {}
+    snippets = [code for kind, code in FENCE.findall(text_of("README.md")) if kind == "python"]
+    assert len(snippets) == 2
+    for code in snippets:
+        exec(compile(code, "README.md", "exec"), names)
+    mixture, se = names["fit"].mixture, names["fit"].standard_errors
+    assert np.abs(mixture.means[:, 0] - [1.0, 3.0]).max() < 4 * se.means.max()
+    assert mixture.posterior([2.0])[0, 0] == pytest.approx(0.62, abs=0.05)
+    assert len(names["held"]) == 260
+
+
+def test_readme_example_is_small_with_062():
+    mixture = Mixture.of([0.5, 0.5], [1.0, 3.0], [0.1**0.5, 0.3])
+    assert round(float(mixture.posterior([2.0])[0, 0]), 2) == 0.62
+    assert "with probability 0.62" in text_of("README.md")
+
+
+def test_readme_names_every_column_and_command():
+    columns = ", ".join(
+        table_below("README.md", "Your columns are kept as they are. Ours stand beside them:")
+    )
+    assert set(re.findall(r"\w+", columns)) == {"line", *OUR_COLUMNS}
+    commands = {name.split()[1] for name in table_below("README.md", "## Commands")}
+    assert commands == set(command_line().commands)
+
+
+# Commands and links
+
+
+def command_line() -> TyperGroup:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    return group
+
+
+def commands_in(text: str) -> list[list[str]]:
+    """Every `shiftmix ...` in code, split into words."""
+    code = [block for _, block in FENCE.findall(text)]
+    spans = re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
+    lines = [line.strip() for block in code for line in block.splitlines()]
+    found = (re.search(r"(?:^|[\s/])shiftmix( .*)?$", line) for line in [*lines, *spans])
+    return [shlex.split(match[1] or "", comments=True) for match in found if match]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_options_exist(page: Path):
+    known = command_line().commands
+    for words in commands_in(page.read_text(encoding="utf-8")):
+        if not words or words[0].endswith(":") or not words[0].isalpha():
+            continue  # the bare name, or a line that it printed
+        assert words[0] in known, words
+        options = {name for param in known[words[0]].params for name in param.opts} | {"--help"}
+        named = {word.split("=")[0] for word in words if word.startswith("-")}
+        assert named <= options, words
+
+
+def test_the_pages_do_name_commands():
+    assert len(commands_in(text_of("README.md"))) > 12
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_resolve(page: Path):
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        other = page.parent / path if path else page
+        assert other.exists(), target
+        if anchor:
+            heads = re.findall(r"^#+ (.+)$", other.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {head.lower().replace(" ", "-") for head in heads}, target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page: Path):
+    spans = re.findall(r"`([^`\n]+)`", FENCE.sub("", page.read_text(encoding="utf-8")))
+    wings = ("qc/", "flows/", "reports/", "config/", "docs/", "tests/", ".ci/")
+    for span in spans:
+        if span.startswith(wings) and " " not in span:
+            assert (ROOT / span).exists(), span
+
+
+def test_architecture_names_every_module_of_the_figure():
+    figure = text_of("ARCHITECTURE.md").split("## Floors")[1].split("## Import rules")[0]
+    inside = FENCE.findall(figure)[0][1]
+    modules = {
+        p.stem for wing in ("flows", "qc", "reports", "config") for p in (ROOT / wing).rglob("*.py")
+    }
+    for floor in ("fit", "search", "starts", "identity", "attempt", "published", "one_shift"):
+        assert floor in modules
+        assert re.search(rf"\b{floor}\b", inside), floor
+    mixture = {p.stem for p in (ROOT / "qc/mixture").glob("*.py")} - {"__init__"}
+    inspection = {p.stem for p in (ROOT / "qc/inspection").glob("*.py")} - {"__init__"}
+    for name in mixture | inspection:
+        assert re.search(rf"\b{name}\b", inside), name
+
+
+# docs/configuration.md
+
+SECTIONS = {
+    "## [plant]": (keys.PLANT, Plant),
+    "## [plant.columns]": (keys.COLUMNS, Columns),
+    "## [[shift]]": (keys.SHIFT, None),
+    "## [policy]": (keys.POLICY, Policy),
+    "## [[line]]": (keys.LINE, None),
+    "## gauge": (keys.GAUGE, Gauge),
+    "## [[line.batch]]": (keys.BATCH, Batch),
+}
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_configuration_tables_are_those_of_the_loader(heading: str):
+    schema, record = SECTIONS[heading]
+    table = table_below("docs/configuration.md", heading)
+    assert list(table) == list(schema)
+    defaults = {f.name: f.default for f in fields(record)} if record else {}
+    for name, key in schema.items():
+        allowed, default, meaning = table[name]
+        words = {True: "a table", False: "one or more tables"}
+        expected = (
+            key.kind.allowed if isinstance(key.kind, Kind) else words[isinstance(key.kind, Table)]
+        )
+        assert allowed == expected, name
+        assert (default == "required") == key.required, name
+        assert meaning, name
+        stated = None if default in ("none", "required") else default.strip("`")
+        real = defaults.get(name)
+        if isinstance(real, float | int):
+            assert float(stated) == real, name
+        elif isinstance(real, str):
+            assert stated == f'"{real}"', name
+        else:
+            assert stated is None, name
+
+
+# docs/method.md
+
+
+def test_constants_of_the_method():
+    table = table_below("docs/method.md", "## The numbers that decide")
+    assert len(table) > 15
+    for name, (value, _) in table.items():
+        module, _, constant = name.rpartition(".")
+        assert getattr(importlib.import_module(module), constant) == float(value), name
+
+
+def test_rounding_example_of_the_method():
+    truth = Mixture.of([0.6, 0.4], [10.0, 10.9], [0.2, 0.25])
+    readings, _ = truth.sample(200_000, np.random.default_rng(1))
+    rounded = np.round(np.round(readings / 0.3) * 0.3, 6)
+    rows = {"grouped likelihood": 0.3, "density of the rounded readings": None}
+    page = text_of("docs/method.md")
+    for name, resolution in rows.items():
+        mixture = fit_mixture(rounded, 2, resolution=resolution).mixture
+        means = ", ".join(f"{mean:.3f}" for mean in mixture.means[:, 0])
+        sds = ", ".join(f"{sd:.3f}" for sd in mixture.sds)
+        assert f"| {name} | {mixture.weights[0]:.3f} | {means} | {sds} |" in page
+
+
+# docs/hidalgo.md
+
+
+def page_words() -> str:
+    """The page as one line of words, without the marks of a quotation."""
+    return re.sub(r"\s+(?:> )?", " ", text_of("docs/hidalgo.md"))
+
+
+def test_stamps_verdict(stamps: LineRecord):
+    assert stamps.fit is not None
+    assert line_sentence(stamps) in page_words()
+    assert str(stamps.verdict) == "suspect"
+    assert f"within {int(stamps.fit.runner_up_nats)} nats" in page_words()
+    assert f"p = {stamps.fit.goodness_p:.1e}" in page_words()
+    assert f"effect size {stamps.fit.goodness_effect:.2f}" in page_words()
+    assert f"are {stamps.fit.separation:.1f} pooled sds apart" in page_words()
+    assert f"below {reports.trust.LEAST_SEPARATION:g} a characteristic" in page_words()
+
+
+def test_stamps_batches(stamps: LineRecord):
+    for batch in stamps.batches:
+        row = (
+            f"| {batch.name} | {batch.share:.1%} | {batch.mean:.4f} | {batch.sd:.5f} "
+            f"| {batch.assigned} | {batch.expected:.1f} |"
+        )
+        assert row.replace("%", " %") in page_words()
+
+
+def test_stamps_at_the_thin_end_go_to_the_thickest_paper(demo: Path):
+    items = read_published(demo / "demo/hidalgo/results", HIDALGO_DAY, "issue")
+    assigned = items[items["disposition"] == "assigned"].sort_values("thickness_mm")
+    assert list(assigned["batch"].head(5)) == ["batch 3"] * 4 + ["batch 1"]
+    assert items["thickness_mm"].sort_values().head(4).max() < 0.066
+    assert "the four thinnest stamps of all are assigned to batch 3" in page_words()
+
+
+def test_stamps_heaps(thickness: np.ndarray[Any, Any], fits: list[Fit]):
+    ticks = np.rint(thickness * 1000).astype(int)
+
+    def expected(readings: list[float]) -> np.ndarray[Any, Any]:
+        return len(thickness) * np.exp(fits[2].mixture.log_density(readings, 0.001))
+
+    table = table_below("docs/hidalgo.md", "neighbours:")
+    assert len(table) == 9
+    for reading, (count, by_fit) in table.items():
+        assert int(count) == np.count_nonzero(ticks == round(float(reading) * 1000))
+        assert float(by_fit) == round(float(expected([float(reading)])[0]), 1)
+    thick = ticks[ticks >= 88]
+    at_round = float(expected([tick / 1000 for tick in range(90, 140, 10)]).sum())
+    words = (
+        f"Of the {len(thick)} stamps of 0.088 mm and more, {np.count_nonzero(thick % 10 == 0)} are "
+        f"at a multiple of 0.010 mm; the fit expects {at_round:.1f}."
+    )
+    assert words in page_words()
+
+
+def test_stamps_number_of_batches(thickness: np.ndarray[Any, Any], fits: list[Fit]):
+    best = min(fit.bic for fit in fits)
+    rows = [
+        f"| {k} | {fit.log_likelihood:.1f} | {fit.bic:.0f} "
+        f"| {'best' if fit.bic == best else format(fit.bic - best, '.0f')} |"
+        for k, fit in enumerate(fits, 1)
+    ]
+    assert [row for row in rows if row not in page_words()] == []
+    assert f"four batches, by {fits[2].bic - fits[3].bic:.1f} over three" in page_words()
+    fourth = fits[3].mixture
+    assert (
+        f"lies at {fourth.means[1, 0]:.4f} mm with an sd of {fourth.sds[1]:.4f} mm" in page_words()
+    )
+    plain = [fit_mixture(thickness, k).log_likelihood for k in (3, 4)]
+    assert f"log-likelihood is {plain[0]:.1f} for three" in page_words()
+    assert f"the search here finds {plain[1]:.1f}" in page_words()
+
+
+# The pictures
+
+
+def test_pictures_are_small_and_as_wide_as_promised():
+    for name in ("shift", "line", "stamps"):
+        content = (ROOT / f"docs/images/{name}.png").read_bytes()
+        assert content.startswith(b"\x89PNG")
+        assert len(content) < 250_000
+        assert int.from_bytes(content[16:20], "big") == 1200
