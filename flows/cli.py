@@ -166,7 +166,13 @@ def simulate(
     ] = 1,
     first: Annotated[
         datetime,
-        typer.Option("--from", metavar="YYYY-MM-DD", formats=["%Y-%m-%d"], help="The first day."),
+        typer.Option(
+            "--from",
+            metavar="YYYY-MM-DD",
+            formats=["%Y-%m-%d"],
+            show_default=False,
+            help="The first day.  [default: 2026-11-20]",
+        ),
     ] = datetime(2026, 11, 20),  # noqa: DTZ001 - a calendar day
     days: Annotated[int, typer.Option("--days", metavar="N", min=1, help="How many days.")] = 1,
     items: Annotated[

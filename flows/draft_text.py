@@ -115,7 +115,9 @@ def _evidence(line: LineDraft) -> Iterator[str]:
     for share, mean, sd in zip(mixture.weights, mixture.means[:, 0], mixture.sds, strict=True):
         yield "# [[line.batch]]"
         yield '# name = "TODO"'
-        yield _beside("# nominal = TODO", f"design target; this file's {share:.1%} near {mean:.6g}")
+        yield _beside(
+            "# nominal = TODO", f"design target; this file's {100 * share:.1f} % near {mean:.6g}"
+        )
         yield _beside("# usual_sd = TODO", f"this file's is {sd:.3g}")
         yield _beside("# lsl = TODO", "spec limits come from the drawing, never from data")
         yield "# usl = TODO"

@@ -55,8 +55,9 @@ def goodness(tally: Tally, mixture: Mixture) -> Goodness | None:
     statistic = 2.0 * float(observed[seen] @ np.log(observed[seen] / pooled[seen]))
     squares = (observed - pooled) ** 2 / pooled
     effect = float(np.sqrt(max(0.0, (squares.sum() - dof) / tally.n)))
-    worst = int(squares.argmax())
-    at = float(inner[min(int(first[worst]), len(inner) - 1)])
+    # The reading in the middle of the worst cell; an outer cell is named by its neighbour.
+    worst = min(max(int(first[squares.argmax()]), 1), len(inner) - 1)
+    at = float(0.5 * (inner[worst - 1] + inner[worst]))
     return Goodness(float(chi2.sf(statistic, dof)), effect, at)
 
 

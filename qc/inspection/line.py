@@ -174,7 +174,7 @@ def _not_assessable(line: Line, reasons: Codes, tally: Tally) -> tuple[Reason, F
         listed = ", ".join(f"{count:,} {label}" for label, count in named.most_common())
         sentence = (
             f"{invalid:,} of {len(reasons):,} readings are invalid ({listed}), more than the "
-            f"{policy.max_invalid_share:.1%} that the policy allows."
+            f"{100 * policy.max_invalid_share:.3g} % that the policy allows."
         )
         remedy = "Check the gauge, its unit and its range, then inspect the shift again"
         return Reason.TOO_MANY_INVALID, Finding(
@@ -230,9 +230,10 @@ def _about_items(line: Line, counts: Counts) -> list[Finding]:
     findings = []
     valid = counts.items - counts.invalid
     if counts.held > line.policy.max_held_share * valid and counts.unassessed == 0:
+        share = 100 * counts.held / valid
         sentence = (
-            f"{counts.held:,} of {valid:,} items are held ({counts.held / valid:.1%}), more than "
-            f"the {line.policy.max_held_share:.1%} that the policy allows."
+            f"{counts.held:,} of {valid:,} items are held ({share:.1f} %), more than "
+            f"the {100 * line.policy.max_held_share:.3g} % that the policy allows."
         )
         remedy = "Measure the held items again on a gauge that can tell the sizes apart"
         findings.append(Finding("hold.exceeded", Severity.ACTION, sentence, remedy=remedy))

@@ -227,9 +227,16 @@ def read_published(root: str | Path, day: date, shift: str) -> pd.DataFrame:
     Raises
     ------
     StorageError
-        If nothing is published, or a file is not what its manifest says.
+        If nothing is published, no line has items (all are in error), or a file is not what its
+        manifest says.
     """
     version = current_version(root, day, shift)
+    if not any(entry.items for entry in version.manifest.lines):
+        raise StorageError(
+            f"no line of {day} {shift} has items: all are in error",
+            Where(path=str(version.folder)),
+            "Read its report, mend the readings, and inspect the shift again",
+        )
     parts = [
         tables.with_line(version.read_table(path), entry.line)
         for entry in version.manifest.lines

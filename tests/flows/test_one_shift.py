@@ -195,3 +195,11 @@ def test_run_json_names_the_run(plant: Plant, early: Shift) -> None:
     run = json.loads((outcome.published.folder / "run.json").read_bytes())
     assert run["trigger"] == "a test"
     assert run["started"] <= run["ended"]
+
+
+def test_reading_a_shift_whose_lines_are_all_in_error_says_so(plant: Plant, early: Shift) -> None:
+    for path in Path(plant.readings).glob(f"*/date={early.date}/shift={early.name}/*.parquet"):
+        path.write_bytes(b"not parquet")
+    assert inspect(plant, early).failed == ("A", "B", "C")
+    with pytest.raises(StorageError, match="all are in error"):
+        read_published(plant.storage, early.date, early.name)
