@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qc.errors import FitError
 from qc.findings import Finding
+from qc.mixture.bootstrap import bootstrap_covariance
 from qc.mixture.grid import detect_grid, tally_on_grid
 from qc.mixture.likelihood import Cells, Floats, Theta, posteriors
 from qc.mixture.model import Background
@@ -25,9 +26,11 @@ from qc.mixture.priors import BatchPrior, Constraints, Spread, constraints
 from qc.mixture.remarks import answer_findings, fault_findings, too_few
 from qc.mixture.result import Answer, Fit, background_level
 from qc.mixture.search import Search, search
+from qc.mixture.starts import coarsen
 from qc.mixture.tally import Tally
 
 SD_FLOOR = 1e-6  # of the data's spread: guards the iteration, never a result
+BOOTSTRAP = 0  # seed of the resampled tallies: part of the method, so that answers repeat
 SD_FLOOR_STEPS = 0.05  # the same in gauge steps: narrower than this a cell cannot tell
 
 
@@ -137,12 +140,16 @@ def _answer(
     shares = np.append(order, np.arange(k, c))
     coordinates = np.concatenate([shares, c + order, c + k + order])
     covariance = summit.curvature.covariance()
+    bootstrapped = covariance is None
+    if covariance is None:
+        covariance = bootstrap_covariance(coarsen(cells).cells(cells), theta, limits, BOOTSTRAP)
     background = None
     if limit is not None:
         background = Background(limit.low, limit.high, float(theta.weights[k]))
     answer = Answer(
         Theta(theta.weights[shares], theta.means[order], theta.sds[order]),
-        None if covariance is None else covariance[np.ix_(coordinates, coordinates)],
+        covariance[np.ix_(coordinates, coordinates)],
+        bootstrapped,
         location,
         scale,
         width,
@@ -176,8 +183,6 @@ def _answer(
 def _prior_pull(answer: Answer, limits: Constraints) -> Floats:
     """Displacement of each mean by its prior in standard errors, to first order, (K,)."""
     k = answer.theta.k
-    if answer.covariance is None:
-        return np.full(k, np.nan)
     start = len(answer.theta.weights)
     se = np.sqrt(np.diag(answer.covariance)[start : start + k])
     moved = limits.precision * (limits.nominal - answer.theta.means) * se

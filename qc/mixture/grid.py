@@ -85,7 +85,9 @@ def tally_on_grid(
                 used, words = finer, f"they lie on a grid of {finer.resolution:g} {unit}".rstrip()
                 break
         share = declared.off_grid / declared.n
-        sentence = f"{share:.1%} of the readings are off the gauge resolution of {said}; {words}."
+        sentence = (
+            f"{100 * share:.1f} % of the readings are off the gauge resolution of {said}; {words}."
+        )
         remedy = "Correct the gauge's resolution or origin, or check a conversion of units"
         return used, (Finding("gauge.off_grid", Severity.CAUTION, sentence, remedy=remedy),)
     assert declared.ticks is not None

@@ -28,6 +28,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 FLAT = 1e-10  # eigenvalue of the information, scaled to a unit diagonal: less is no curvature
+NEAR_SINGULAR = 1e-6  # the same, below which standard errors are not taken from it
 AT_BOUND = 1e-9  # relative: nearer to a bound than this is on it
 
 
@@ -75,7 +76,10 @@ class Curvature:
         return step, gap
 
     def covariance(self) -> Floats | None:
-        """Inverse of the information on the free coordinates, zero elsewhere, (P, P)."""
+        """Inverse of the information on the free coordinates, zero elsewhere, (P, P).
+
+        None where it is near singular: its inverse would say nothing.
+        """
         result = np.zeros_like(self.information)
         if not self.free.any():
             return result
@@ -85,7 +89,7 @@ class Curvature:
             return None
         units = 1.0 / np.sqrt(diagonal)
         scaled = inner * np.outer(units, units)
-        if np.linalg.eigvalsh(scaled)[0] <= FLAT:
+        if np.linalg.eigvalsh(scaled)[0] <= NEAR_SINGULAR:
             return None
         result[np.ix_(self.free, self.free)] = np.linalg.inv(scaled) * np.outer(units, units)
         return result if self.ties is None else self.ties @ result @ self.ties.T

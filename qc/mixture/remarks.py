@@ -47,6 +47,16 @@ def answer_findings(
                 remedy="Check the number of batches, or state their nominals",
             )
         )
+    if answer.bootstrapped:
+        findings.append(
+            Finding(
+                "fit.near_singular",
+                Severity.CAUTION,
+                "The readings hardly tell the batches apart: the likelihood is flat there, and the "
+                "standard errors come from resampled tallies.",
+                remedy="State the batches' nominals and usual sds, or ask for fewer batches",
+            )
+        )
     if rank:
         findings.append(
             Finding(

@@ -39,7 +39,8 @@ class Answer:
     """The chosen optimum in standard units, and what maps it back to the readings' unit."""
 
     theta: Theta
-    covariance: Floats | None  # of (alpha, mu, eta); None where the information is singular
+    covariance: Floats  # of (alpha, mu, eta)
+    bootstrapped: bool  # whether the covariance is that of resampled tallies
     location: float
     scale: float
     width: float
@@ -132,12 +133,9 @@ class Fit:
 
     @property
     def standard_errors(self) -> StandardErrors:
-        """By the observed information."""
+        """By the observed information; by a bootstrap where that is near singular."""
         answer = self._answered()
         theta, k, c = answer.theta, answer.theta.k, len(answer.theta.weights)
-        if answer.covariance is None:
-            nothing = np.full(k, np.nan)
-            return StandardErrors(nothing, nothing, nothing)
         w = theta.weights
         jacobian = np.diag(w) - np.outer(w, w)  # of the softmax
         weights = np.sqrt(np.diag(jacobian @ answer.covariance[:c, :c] @ jacobian))[:k]
@@ -180,7 +178,7 @@ class Fit:
         answer = self._answered()
         cells = answer.cells(np.asarray(readings, dtype=np.float64).ravel())
         _, plain, _ = posteriors(cells, answer.theta)
-        if answer.covariance is None or plain.shape[1] == 1:
+        if plain.shape[1] == 1:
             return plain, plain
         blocks = [_averaged(block, answer) for block in cells.blocks()]
         return np.concatenate(blocks) if blocks else plain, plain
@@ -201,7 +199,6 @@ def background_level(background: Background | None, scale: float) -> float | Non
 
 def _averaged(cells: Cells, answer: Answer) -> Floats:
     """Posteriors averaged over the uncertainty of theta, by the delta method."""
-    assert answer.covariance is not None
     tau, rows = score_rows(cells, answer.theta)
     m = np.arange(len(tau))
     best = tau.argmax(axis=1)
