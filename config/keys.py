@@ -21,7 +21,7 @@ from config.schema import (
     text,
     whole,
 )
-from qc.plant import Layout
+from qc.plant import Layout, Spread
 
 MOST_BATCHES = 20
 # Names that become part of a path must be safe on every file system that may hold the results.
@@ -80,6 +80,8 @@ TIME_ZONE = one_of(
     'the name of a time zone in quotes, such as "Europe/Berlin"', available_timezones
 )
 LAYOUT = one_of('"hive" or "files"', lambda: get_args(Layout))
+FIXED = one_of('"mean", "sd" or "both"', lambda: ("mean", "sd", "both"))
+SPREAD = one_of('"free", "common" or "proportional"', lambda: get_args(Spread))
 COLUMN_PREFIX = matching(
     r"[A-Za-z0-9_]{0,32}", "text in quotes of at most 32 letters, digits or underscores"
 )
@@ -135,6 +137,7 @@ BATCH: Schema = {
     "usual_sd": Key(POSITIVE),
     "lsl": Key(ANY_NUMBER),
     "usl": Key(ANY_NUMBER),
+    "fixed": Key(FIXED),
 }
 
 LINE: Schema = {
@@ -144,6 +147,7 @@ LINE: Schema = {
     "column": Key(COLUMN, required=True),
     "gauge": Key(Table(GAUGE)),
     "policy": Key(Table(POLICY)),
+    "spread": Key(SPREAD),
     "batches": Key(whole(1, MOST_BATCHES)),
     "batch": Key(Tables(BATCH)),
 }

@@ -108,6 +108,7 @@ def _line(line: Mapping[str, Any], plant_policy: Mapping[str, Any]) -> Line:
         batches=batches,
         gauge=Gauge(**line.get("gauge", {})),
         policy=_policy(plant_policy, line.get("policy", {})),
+        spread=line.get("spread", "free"),
     )
 
 

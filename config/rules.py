@@ -137,6 +137,11 @@ def _batch(batch: Read, span: tuple[float, float] | None, place: str) -> Iterato
             yield f"{place}nominal = {nominal:g}: lies above usl = {usl:g}"
     if "nominal" not in batch and "max_drift" in batch:
         yield f"{place}max_drift: needs a nominal to drift from"
+    fixed = batch.get("fixed", "")
+    if fixed in ("mean", "both") and nominal is None:
+        yield f"{place}fixed = {shown(fixed)}: a fixed mean needs a nominal"
+    if fixed in ("sd", "both") and (nominal is None or "usual_sd" not in batch):
+        yield f"{place}fixed = {shown(fixed)}: a fixed sd needs a nominal and a usual_sd"
     if nominal is not None and span is not None and not span[0] <= nominal <= span[1]:
         yield f"{place}nominal = {nominal:g}: lies outside the gauge's range {shown(list(span))}"
 

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 from qc.errors import ConfigError
 
 Layout = Literal["hive", "files"]
+Fixed = Literal["", "mean", "sd", "both"]
+Spread = Literal["free", "common", "proportional"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Batch:
         The batch's usual standard deviation, in the line's unit.
     lsl, usl : float or None
         Lower and upper specification limits, in the line's unit.
+    fixed : {"", "mean", "sd", "both"}
+        What is known so well that it is not fitted: the mean is the nominal, the sd the usual one.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Batch:
     usual_sd: float | None = None
     lsl: float | None = None
     usl: float | None = None
+    fixed: Fixed = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,13 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A production line and what is measured on it."""
+    """A production line and what is measured on it.
+
+    Attributes
+    ----------
+    spread : {"free", "common", "proportional"}
+        Whether each batch has its own sd, all have one, or all have one coefficient of variation.
+    """
 
     name: str
     characteristic: str
@@ -107,6 +118,7 @@ class Line:
     batches: tuple[Batch, ...]
     gauge: Gauge = field(default_factory=Gauge)
     policy: Policy = field(default_factory=Policy)
+    spread: Spread = "free"
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,13 @@ def prior_of(batch: Batch) -> BatchPrior | None:
     """What the configuration knows of a batch, for the fit."""
     if batch.nominal is None:
         return None
-    return BatchPrior(batch.nominal, batch.max_drift, batch.usual_sd)
+    return BatchPrior(
+        batch.nominal,
+        batch.max_drift,
+        batch.usual_sd,
+        fixed_mean=batch.fixed in ("mean", "both"),
+        fixed_sd=batch.fixed in ("sd", "both"),
+    )
 
 
 def _fit(tally: Tally, line: Line, running: list[int]) -> Fit:
@@ -117,7 +123,7 @@ def _fit(tally: Tally, line: Line, running: list[int]) -> Fit:
         half = 0.5 * (tally.resolution or 0.0)
         background = (line.gauge.range[0] - half, line.gauge.range[1] + half)
     priors = [prior_of(line.batches[b]) for b in running]
-    return fit_tally(tally, len(running), priors=priors, background=background)
+    return fit_tally(tally, len(running), priors=priors, background=background, spread=line.spread)
 
 
 def _best_without_one(

@@ -13,7 +13,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time
 from enum import Enum
 from types import UnionType
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -96,6 +96,10 @@ def _typed(kind: Any, value: Any) -> Any:
         return float(_of(float, number) if isinstance(number, float) else _of(int, number))
     if kind in (date, datetime, time):
         return kind.fromisoformat(_of(str, value))
+    if origin is Literal:
+        if value not in arguments:
+            raise TypeError(f"{value!r} is none of {arguments}")
+        return value
     if issubclass(kind, Enum):
         return kind(value)
     return _of(kind, value)

@@ -121,6 +121,15 @@ BAD = {
         ['line "A" → batch "small" → lsl = 2', "below usl = 1"],
     ),
     "sd 0": (small("usual_sd = 0"), ['batch "small" → usual_sd = 0', "above 0"]),
+    "fixed mean, no nominal": (
+        small('fixed = "mean"'),
+        ['batch "small" → fixed = "mean"', "needs a nominal"],
+    ),
+    "fixed sd, no sd": (
+        small('nominal = 1\nfixed = "both"'),
+        ['batch "small" → fixed = "both"', "usual_sd"],
+    ),
+    "fixed what": (small('nominal = 1\nfixed = "all"'), ["fixed", '"mean", "sd" or "both"']),
     "drift, no nominal": (small("max_drift = 1"), ['batch "small" → max_drift', "nominal"]),
     "nominal out of spec": (small("nominal = 3\nusl = 2"), ["nominal = 3", "above usl = 2"]),
     "nominal out of range": (

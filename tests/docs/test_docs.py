@@ -6,7 +6,7 @@ import importlib
 import re
 import shlex
 import shutil
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from flows.cli import app
 from flows.one_shift import inspect
 from qc import Fit, Mixture, Tally, fit_mixture
 from qc.mixture import fit_tally
-from qc.plant import Batch, Columns, Gauge, Plant, Policy
+from qc.plant import Batch, Columns, Gauge, Line, Plant, Policy
 from qc.records import LineRecord
 from qc.storage import load_published, read_published
 from qc.storage.schema import OUR_COLUMNS
@@ -187,7 +187,7 @@ SECTIONS = {
     "## [plant.columns]": (keys.COLUMNS, Columns),
     "## [[shift]]": (keys.SHIFT, None),
     "## [policy]": (keys.POLICY, Policy),
-    "## [[line]]": (keys.LINE, None),
+    "## [[line]]": (keys.LINE, Line),
     "## gauge": (keys.GAUGE, Gauge),
     "## [[line.batch]]": (keys.BATCH, Batch),
 }
@@ -199,6 +199,7 @@ def test_configuration_tables_are_those_of_the_loader(heading: str):
     table = table_below("docs/configuration.md", heading)
     assert list(table) == list(schema)
     defaults = {f.name: f.default for f in fields(record)} if record else {}
+    defaults = {name: None if value is MISSING else value for name, value in defaults.items()}
     for name, key in schema.items():
         allowed, default, meaning = table[name]
         words = {True: "a table", False: "one or more tables"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -268,3 +269,19 @@ def test_many_held_items_need_action() -> None:
     result = inspect(line(10.0, 10.5), mixed(5000, 19, (0.5, 10.0, 0.2), (0.5, 10.5, 0.2)))
     assert "hold.exceeded" in codes(result)
     assert result.record.status is LineStatus.ACTION
+
+
+def test_one_sd_for_all_and_fixed_means_come_from_the_configuration() -> None:
+    x = mixed(4000, 20, (0.7, 10.0, 0.2), (0.3, 11.2, 0.2))
+    one, other = inspect(replace(line(10.0, 11.2), spread="common"), x).record.batches
+    assert one.sd == pytest.approx(other.sd, rel=1e-12)
+    known = tuple(replace(batch, fixed="both") for batch in line(10.0, 11.2).batches)
+    for batch, mean in zip(
+        inspect(replace(line(10.0, 11.2), batches=known), x).record.batches,
+        (10.0, 11.2),
+        strict=True,
+    ):
+        assert batch.mean == pytest.approx(mean, rel=1e-12)
+        assert batch.sd == pytest.approx(0.2, rel=1e-12)
+        assert batch.mean_se is None
+        assert batch.sd_se is None
