@@ -23,7 +23,7 @@ from qc.mixture.likelihood import Cells, Floats, Theta, posteriors
 from qc.mixture.model import Background
 from qc.mixture.polish import Summit, stepped
 from qc.mixture.priors import BatchPrior, Constraints, Spread, constraints
-from qc.mixture.remarks import answer_findings, fault_findings, too_few
+from qc.mixture.remarks import answer_findings, fault_findings, unfit
 from qc.mixture.result import Answer, Fit, background_level
 from qc.mixture.search import Search, search
 from qc.mixture.starts import coarsen
@@ -101,9 +101,9 @@ def fit_tally(
     """As `fit_mixture`, on a tally; rounded readings by the grouped likelihood."""
     known = list(priors) if priors is not None else [None] * n_batches
     _judge(tally, n_batches, known, background)
-    scarce = too_few(tally, n_batches)
-    if scarce is not None:
-        return _no_answer(tally, n_batches, (scarce,))
+    reason = unfit(tally, n_batches)
+    if reason is not None:
+        return _no_answer(tally, n_batches, (reason,))
     location, scale = _standard(tally)
     limit = None if background is None else Background(*background, weight=0.0)
     width = 0.0 if tally.resolution is None else tally.resolution / scale

@@ -12,6 +12,8 @@ from qc.mixture.result import Answer
 from qc.mixture.spurious import DISTINCT_READINGS, Fault
 from qc.mixture.tally import Tally
 
+LARGEST = 1e150  # readings beyond this, or spreads below its inverse, have no variance in float64
+SMALLEST = 1e-150
 PULL = 0.5  # standard errors: a prior that moves a mean further than this is mentioned
 EDGE = 1e-6  # relative: nearer to a bound than this is on it
 
@@ -118,6 +120,26 @@ def fault_findings(cells: Cells, summit: Summit, tally: Tally) -> tuple[Finding,
         code = f"fit.{fault.value}"
         findings.append(Finding(code, Severity.ACTION, f"{sentence}: that is no batch.", j, remedy))
     return tuple(findings)
+
+
+def unfit(tally: Tally, n_batches: int) -> Finding | None:
+    """Why no fit of so many batches is tried on this tally, if so."""
+    return out_of_scale(tally) or too_few(tally, n_batches)
+
+
+def out_of_scale(tally: Tally) -> Finding | None:
+    """Whether the readings, or their differences, are too large or too small to be squared."""
+    largest = float(np.abs(tally.values).max())
+    spread = float(tally.values[-1] - tally.values[0])
+    if largest < LARGEST and (spread == 0 or spread > SMALLEST):
+        return None
+    return Finding(
+        "fit.out_of_scale",
+        Severity.ACTION,
+        f"Readings as large as {largest:.2g}, over a range of {spread:.2g}, cannot be squared in "
+        "floating point.",
+        remedy="State the readings in another unit",
+    )
 
 
 def too_few(tally: Tally, n_batches: int) -> Finding | None:

@@ -95,6 +95,8 @@ def test_the_seed_does_not_matter_and_the_order_is_by_mean() -> None:
     [
         (np.full(100, 3.0), 2, "fit.too_few_distinct"),
         (np.array([1.0, 2.0, 3.0]), 2, "fit.too_few_distinct"),
+        (np.random.default_rng(1).normal(size=40) * 1e300, 2, "fit.out_of_scale"),
+        (np.random.default_rng(1).normal(size=40) * 2.0**-1040, 2, "fit.out_of_scale"),
         (np.r_[np.random.default_rng(1).normal(size=40), np.full(30, 0.5)], 2, None),
         (np.r_[np.random.default_rng(1).normal(size=400), 50.0], 2, None),
     ],
