@@ -6,6 +6,7 @@ Read `fit` first, then `search`, `polish`, `em`, `information`, `likelihood`, `i
 from qc.mixture.fit import fit_mixture, fit_tally
 from qc.mixture.grid import Grid, detect_grid, tally_on_grid
 from qc.mixture.model import Background, Mixture
+from qc.mixture.multivariate import MultivariateFit, fit_multivariate
 from qc.mixture.priors import BatchPrior
 from qc.mixture.result import Fit
 from qc.mixture.tally import Tally
@@ -16,9 +17,11 @@ __all__ = [
     "Fit",
     "Grid",
     "Mixture",
+    "MultivariateFit",
     "Tally",
     "detect_grid",
     "fit_mixture",
+    "fit_multivariate",
     "fit_tally",
     "tally_on_grid",
 ]

@@ -21,6 +21,7 @@ from qc.mixture.bootstrap import bootstrap_covariance
 from qc.mixture.grid import detect_grid, tally_on_grid
 from qc.mixture.likelihood import Cells, Floats, Theta, posteriors
 from qc.mixture.model import Background
+from qc.mixture.multivariate import MultivariateFit, fit_multivariate
 from qc.mixture.polish import Summit, stepped
 from qc.mixture.priors import BatchPrior, Constraints, Spread, constraints
 from qc.mixture.remarks import answer_findings, fault_findings, unfit
@@ -44,12 +45,13 @@ def fit_mixture(
     background: tuple[float, float] | None = None,
     spread: Literal["free", "common", "proportional"] = "free",
     seed: int = 0,
-) -> Fit:
+) -> Fit | MultivariateFit:
     """Fit a Gaussian mixture of a fixed number of batches to readings.
 
     Parameters
     ----------
     readings : array-like of shape (n,), in the line's unit, finite
+        Or (n, d), d > 1: several characteristics, each in its own unit, with full covariances.
     n_batches : int
         K, the number of Gaussian components.
     counts : array-like of shape (n,), optional
@@ -71,7 +73,19 @@ def fit_mixture(
     FitError
         If the call makes no sense: K < 1, no readings, readings that are not finite.
     """
-    x = np.asarray(readings, dtype=np.float64).ravel()
+    x = np.asarray(readings, dtype=np.float64)
+    if x.ndim == 2 and x.shape[1] > 1:
+        if (
+            resolution is not None
+            or priors is not None
+            or background is not None
+            or spread != "free"
+        ):
+            raise FitError(
+                "several characteristics take neither gauge, priors, background nor spread"
+            )
+        return fit_multivariate(x, n_batches, counts=counts, seed=seed)
+    x = x.ravel()
     plain = Tally.of(x, counts)  # judges readings and counts
     grid = detect_grid(x) if resolution == "auto" else None
     step = grid.resolution if grid else resolution

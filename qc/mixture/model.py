@@ -91,6 +91,8 @@ class Mixture:
         With a resolution: log of weight times the probability of the reading's cell, which is one
         resolution wide.
         """
+        if self.means.shape[1] > 1:
+            return self._log_joint_full(np.asarray(readings, dtype=np.float64), resolution)
         x = np.asarray(readings, dtype=np.float64).ravel()
         sds = self.sds
         centre = (x[:, None] - self.means[:, 0]) / sds
@@ -106,6 +108,17 @@ class Mixture:
             level = np.log(self.background.weight / span * (resolution or 1.0))
         inside = (x >= self.background.low) & (x <= self.background.high)
         return np.column_stack([joint, np.where(inside, level, -np.inf)])
+
+    def _log_joint_full(self, x: Floats, resolution: float | None) -> Floats:
+        d = self.means.shape[1]
+        if resolution is not None or x.ndim != 2 or x.shape[1] != d:
+            raise FitError(f"readings of shape {x.shape}: must be (n, {d}), no resolution")
+        roots = np.linalg.cholesky(self.covariances)
+        y = np.linalg.inv(roots) @ (x.T - self.means[:, :, None])
+        log_root = np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
+        with np.errstate(divide="ignore"):
+            level = np.log(self.weights) - log_root - 0.5 * d * LOG_2PI
+        return np.asarray(level - 0.5 * np.einsum("kdn,kdn->nk", y, y))
 
     def log_density(self, readings: ArrayLike, resolution: float | None = None) -> Floats:
         """Log density at each reading (per unit), or with a resolution log probability; (n,)."""
@@ -124,6 +137,10 @@ class Mixture:
             weights = np.append(weights, self.background.weight)
         batch = rng.choice(len(weights), size=n, p=weights / weights.sum())
         known = np.minimum(batch, self.n_batches - 1)
+        if self.means.shape[1] > 1:
+            noise = rng.standard_normal((n, self.means.shape[1]))
+            roots = np.linalg.cholesky(self.covariances)[known]
+            return self.means[known] + np.einsum("nij,nj->ni", roots, noise), batch
         x = self.means[known, 0] + self.sds[known] * rng.standard_normal(n)
         if self.background is not None:
             strays = batch == self.n_batches

@@ -170,3 +170,17 @@ def test_averaging_draws_an_uncertain_posterior_towards_a_half() -> None:
 def test_a_call_that_makes_no_sense_is_refused(k: int) -> None:
     with pytest.raises(FitError, match="n_batches"):
         fit_mixture([1.0, 2.0], k)
+
+
+def test_several_characteristics_go_through_the_same_door() -> None:
+    rng = np.random.default_rng(12)
+    x = np.concatenate([rng.normal([0, 0], [1, 2], (400, 2)), rng.normal([6, 3], [1, 1], (300, 2))])
+    fit = fit_mixture(x, 2)
+    assert fit.mixture.means.shape == (2, 2)
+    assert fit.mixture.log_density(x).sum() == pytest.approx(fit.log_likelihood, rel=1e-10)
+    drawn, batch = fit.mixture.sample(20_000, np.random.default_rng(13))
+    for k in range(2):
+        own = drawn[batch == k]
+        assert np.allclose(np.cov(own.T), fit.mixture.covariances[k], atol=0.25)
+    with pytest.raises(FitError, match="several characteristics"):
+        fit_mixture(x, 2, resolution=0.1)
