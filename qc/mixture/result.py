@@ -79,7 +79,8 @@ class Fit:
     converged : bool
         Whether the gap is closed (1e-9 nats).
     passes : int
-        Passes over the tally.
+        Passes over the tally that the final climbs took; the search before them runs on a coarse
+        copy of it.
     starts, starts_at_best : int
         Starting points, and how many led to this optimum.
     runner_up : float or None

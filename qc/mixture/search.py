@@ -87,11 +87,14 @@ def search(cells: Cells, limits: Constraints, nominal: NDArray[np.bool_], seed: 
 
 
 def _next(summits: list[Summit], taken: list[float]) -> Summit | None:
-    """The best admissible summit that was not taken apart yet, if it is not too far below."""
+    """The best admissible summit not taken apart yet and not too far below; a spurious one where
+    there is no other.
+    """
     least = _best(summits).objective - CONTENDERS
-    for summit in summits:
+    admissible = [summit for summit in summits if not summit.faults]
+    for summit in admissible or summits:
         new = all(abs(summit.objective - other) > SAME_NATS for other in taken)
-        if new and not summit.faults and summit.objective > least:
+        if new and summit.objective > least:
             return summit
     return None
 

@@ -81,10 +81,6 @@ def test_where_only_a_spurious_maximum_exists_there_is_no_answer_and_a_reason() 
     assert fit.findings[0].remedy
 
 
-@pytest.mark.xfail(
-    reason="the scan test takes the width of the sliver as given, though the readings chose it",
-    strict=True,
-)
 @pytest.mark.parametrize(("n", "seed"), [(70, 5), (200, 19)])
 def test_four_normal_readings_that_happen_to_be_close_are_no_batch(n: int, seed: int) -> None:
     x = np.random.default_rng([n, seed]).normal(size=n)
@@ -92,7 +88,6 @@ def test_four_normal_readings_that_happen_to_be_close_are_no_batch(n: int, seed:
     assert fit.failed or fit.mixture.sds.min() > 0.01
 
 
-@pytest.mark.xfail(reason="a sliver of three items in the tail beside a heap wins", strict=True)
 def test_a_sliver_beside_a_heap_is_no_batch() -> None:
     x = np.r_[wide(10, 40), np.full(30, 0.5)]
     fit = fit_mixture(x, 2)
