@@ -87,9 +87,7 @@ def search(cells: Cells, limits: Constraints, nominal: NDArray[np.bool_], seed: 
 
 
 def _next(summits: list[Summit], taken: list[float]) -> Summit | None:
-    """The best admissible summit not taken apart yet and not too far below; a spurious one where
-    there is no other.
-    """
+    """The best admissible summit not taken apart yet; a spurious one where there is no other."""
     least = _best(summits).objective - CONTENDERS
     admissible = [summit for summit in summits if not summit.faults]
     for summit in admissible or summits:
