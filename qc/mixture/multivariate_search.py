@@ -75,7 +75,7 @@ def spurious(rows: Rows, theta: Gaussians) -> dict[int, Fault]:
     fifth of every component that is beyond doubt, and with no more items than chance puts
     into some ellipsoid of its content. With p = d (d + 3) / 2 rows needed to pin an ellipsoid,
     lambda items inside by the other components and m observed, a component is beyond doubt when
-    C(m_distinct, p) P(Poisson(lambda) >= m - p) < 1e-5.
+    C(m_distinct, p) P(Poisson(lambda) >= m - p) < 1e-4.
     """
     k, d = theta.means.shape
     items, top = np.zeros(k), np.zeros((k, 0))

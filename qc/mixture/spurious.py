@@ -10,7 +10,7 @@ happen to be close. The highest of them says nothing about batches. A component 
 3. it is a sliver: narrower than a twentieth of every component that is beyond doubt (or, for
    rounded readings, than half a gauge step), and its items are no more than chance puts into so
    narrow a stretch somewhere: with lambda items there by the other components and m items
-   observed, m_distinct * P(Poisson(lambda) >= m - 1) > 1e-5: the chance that some reading has
+   observed, m_distinct * P(Poisson(lambda) >= m - 1) > 1e-4: the chance that some reading has
    m - 1 others so near. It is that small since the readings chose place, width and m.
 
 Components that lie where the others put nothing have lambda near zero: two tight batches far
@@ -32,7 +32,7 @@ DISTINCT_READINGS = 3
 HALF_AN_ITEM = 0.5
 ONE_READING_SHARE = 0.5
 SLIVER = 0.05  # of the narrowest component beyond doubt
-CHANCE = 1e-5
+CHANCE = 1e-4
 REACH = 2.0  # sds on either side of a component where its items are counted
 NEAR_FLOOR = 1.01
 
