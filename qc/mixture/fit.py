@@ -86,21 +86,25 @@ def fit_mixture(
             )
         return fit_multivariate(x, n_batches, counts=counts, seed=seed)
     x = x.ravel()
-    plain = Tally.of(x, counts)  # judges readings and counts
-    grid = detect_grid(x) if resolution == "auto" else None
-    step = grid.resolution if grid else resolution
-    if step is None or step == "auto" or len(x) == 0:
-        return fit_tally(
-            plain, n_batches, priors=priors, background=background, spread=spread, seed=seed
-        )
     weights = None if counts is None else np.asarray(counts, dtype=np.float64).ravel()
-    tally, findings = tally_on_grid(
-        x, weights, resolution=step, origin=grid.origin if grid else 0.0
-    )
+    tally, findings = _tallied(x, weights, resolution)
     fit = fit_tally(
         tally, n_batches, priors=priors, background=background, spread=spread, seed=seed
     )
     return replace(fit, findings=(*findings, *fit.findings))
+
+
+def _tallied(
+    x: Floats, counts: Floats | None, resolution: float | Literal["auto"] | None
+) -> tuple[Tally, tuple[Finding, ...]]:
+    """The tally on the gauge's grid, given, found or none, and what is to be known of the grid."""
+    if resolution is not None and resolution != "auto":
+        return tally_on_grid(x, counts, resolution=resolution)
+    plain = Tally.of(x, counts)  # judges the readings before a grid is looked for
+    grid = None if resolution is None else detect_grid(x)
+    if grid is None:
+        return plain, ()
+    return tally_on_grid(x, counts, resolution=grid.resolution, origin=grid.origin)
 
 
 def fit_tally(

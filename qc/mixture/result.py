@@ -178,11 +178,11 @@ class Fit:
         """
         answer = self._answered()
         cells = answer.cells(np.asarray(readings, dtype=np.float64).ravel())
-        _, plain, _ = posteriors(cells, answer.theta)
-        if plain.shape[1] == 1:
-            return plain, plain
-        blocks = [_averaged(block, answer) for block in cells.blocks()]
-        return np.concatenate(blocks) if blocks else plain, plain
+        if len(answer.theta.weights) == 1 or len(cells.z) == 0:
+            _, tau, _ = posteriors(cells, answer.theta)
+            return tau, tau
+        averaged, plain = zip(*(_averaged(block, answer) for block in cells.blocks()), strict=True)
+        return np.concatenate(averaged), np.concatenate(plain)
 
     def _answered(self) -> Answer:
         if self.answer is None:
@@ -198,8 +198,8 @@ def background_level(background: Background | None, scale: float) -> float | Non
     return float(np.log(scale / (background.high - background.low)))
 
 
-def _averaged(cells: Cells, answer: Answer) -> Floats:
-    """Posteriors averaged over the uncertainty of theta, by the delta method."""
+def _averaged(cells: Cells, answer: Answer) -> tuple[Floats, Floats]:
+    """Posteriors averaged over the uncertainty of theta, by the delta method; and at theta."""
     tau, rows = score_rows(cells, answer.theta)
     m = np.arange(len(tau))
     best = tau.argmax(axis=1)
@@ -213,4 +213,4 @@ def _averaged(cells: Cells, answer: Answer) -> Floats:
     softened = 1.0 / (1.0 + np.exp(-log_odds / np.sqrt(1.0 + np.pi / 8.0 * variance)))
     result: Floats = others * ((1.0 - softened) / rest)[:, None]
     result[m, best] = softened
-    return result
+    return result, tau
