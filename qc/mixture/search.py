@@ -14,17 +14,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qc.mixture.insertions import rearranged
 from qc.mixture.likelihood import Cells
 from qc.mixture.polish import Summit, polish
 from qc.mixture.priors import Constraints
+from qc.mixture.runs import Coarse, Runs, coarsen, short_runs
 from qc.mixture.spurious import spurious
-from qc.mixture.starts import Coarse, Runs, coarsen, first_starts, rearranged, short_runs
+from qc.mixture.starts import first_starts
 
-N_STARTS = 18
-POLISHED = 6  # distinct end points of a round that are climbed to the summit
+N_STARTS = 24
+POLISHED = 16  # distinct end points of a round that are climbed to the summit
 ROUGH = 100  # passes of a climb while the search is on
-PATIENCE = 3  # mixtures taken apart without gain before the search ends
-EXPANSIONS = 12  # mixtures taken apart, at most
+PATIENCE = 4  # mixtures taken apart without gain before the search ends
+EXPANSIONS = 16  # mixtures taken apart, at most
 CONTENDERS = 20.0  # nats on the coarse copy: further below the best is not climbed on the tally
 SAME_NATS = 1e-6  # summits nearer than this are one
 
@@ -68,32 +70,38 @@ def search(cells: Cells, limits: Constraints, nominal: NDArray[np.bool_], seed: 
     summits, reached = _round(cells, coarse, limits, runs)
     starts = count
     taken: list[float] = []  # objectives of the summits taken apart so far
-    best, idle = _best(summits).objective, 0
+    best, idle = _best(summits), 0
     while count > 1 and idle < PATIENCE and len(taken) < EXPANSIONS:
-        base = _next(summits, taken)
-        moves = None if base is None else rearranged(cells, coarse, limits, nominal, base.theta)
-        if base is None or moves is None:
+        at = _next(summits, taken)
+        if at is None:
             break
+        if not summits[at].converged:  # a ridge may end at a spurious optimum: climb it first
+            summits[at] = polish(coarse.cells(cells), summits[at].theta, limits)
+        base = summits[at]
         taken.append(base.objective)
+        moves = rearranged(cells, coarse, limits, nominal, base)
+        if moves is None:
+            break
         more, members = _round(cells, coarse, limits, moves)
         starts += len(moves.weights)
         summits, reached = _merged([*summits, *more], [*reached, *members])
-        top = _best(summits).objective
-        idle = 0 if top > best + SAME_NATS else idle + 1
-        best = max(best, top)
+        top = _best(summits)
+        better = len(top.faults) < len(best.faults) or top.objective > best.objective + SAME_NATS
+        idle = 0 if better else idle + 1
+        best = top
     summits, reached = _finished(cells, coarse, limits, summits, reached)
     passes = sum(summit.passes for summit in summits)
     return Search(tuple(summits), tuple(reached), starts, passes)
 
 
-def _next(summits: list[Summit], taken: list[float]) -> Summit | None:
-    """The best admissible summit not taken apart yet; a spurious one where there is no other."""
-    least = _best(summits).objective - CONTENDERS
-    admissible = [summit for summit in summits if not summit.faults]
-    for summit in admissible or summits:
+def _next(summits: list[Summit], taken: list[float]) -> int | None:
+    """The best summit not taken apart yet, of those with the fewest spurious components."""
+    best = _best(summits)
+    for at, summit in enumerate(summits):
         new = all(abs(summit.objective - other) > SAME_NATS for other in taken)
-        if new and summit.objective > least:
-            return summit
+        near = summit.objective > best.objective - CONTENDERS
+        if new and near and len(summit.faults) == len(best.faults):
+            return at
     return None
 
 
@@ -132,8 +140,8 @@ def _round(
 
 
 def _best(summits: list[Summit]) -> Summit:
-    """The highest admissible summit, or the highest where none is admissible."""
-    return next((summit for summit in summits if not summit.faults), summits[0])
+    """The highest of the summits with the fewest spurious components: none, where there is one."""
+    return min(summits, key=lambda summit: (len(summit.faults), -summit.objective))
 
 
 def _merged(climbed: list[Summit], members: list[int]) -> tuple[list[Summit], list[int]]:

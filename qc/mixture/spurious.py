@@ -9,9 +9,15 @@ happen to be close. The highest of them says nothing about batches. A component 
    an item), or more than half of its items share one reading although the density is used;
 3. it is a sliver: narrower than a twentieth of every component that is beyond doubt (or, for
    rounded readings, than half a gauge step), and its items are no more than chance puts into so
-   narrow a stretch somewhere: with lambda items there by the other components and m items
-   observed, m_distinct * P(Poisson(lambda) >= m - 1) > 1e-4: the chance that some reading has
-   m - 1 others so near. It is that small since the readings chose place, width and m.
+   narrow a stretch *somewhere*: with lambda items expected there by the other components, m items
+   observed, and n distinct readings in all, the expected number of places with so many is
+
+       n * P(Poisson(lambda) = m - 1) * (1 - lambda / m) > 3e-4
+
+   by the declumping heuristic of scan statistics (Aldous 1989, section C): each reading is the
+   first of m within the stretch, and no clump is counted twice. The bound is that small since the
+   readings chose place, width and m. An even hundredth of all items counts into lambda: a normal
+   tail alone would call any three items far out a batch.
 
 Components that lie where the others put nothing have lambda near zero: two tight batches far
 apart, or three items as wide as their neighbours, are no slivers. A configured batch, which has a
@@ -23,7 +29,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 import numpy as np
-from scipy.stats import poisson
+from numpy.typing import NDArray
+from scipy.special import gammaln, xlogy
 
 from qc.mixture.likelihood import Cells, Floats, Theta, posteriors
 from qc.mixture.priors import Constraints
@@ -32,8 +39,9 @@ DISTINCT_READINGS = 3
 HALF_AN_ITEM = 0.5
 ONE_READING_SHARE = 0.5
 SLIVER = 0.05  # of the narrowest component beyond doubt
-CHANCE = 1e-4
-REACH = 2.0  # sds on either side of a component where its items are counted
+CHANCE = 3e-4
+EVEN = 0.01  # of all items, spread evenly: no line is normal to the last item
+REACH = 1.5  # sds on either side: there a batch stands out most from a flat neighbourhood
 NEAR_FLOOR = 1.01
 
 
@@ -53,14 +61,17 @@ def spurious(cells: Cells, theta: Theta, limits: Constraints) -> dict[int, Fault
         return {}
     _, tau, _ = posteriors(cells, theta)
     items = cells.n[:, None] * tau
+    heaviest = -np.sort(-items[:, :k], axis=0)
+    scarce = heaviest[DISTINCT_READINGS - 1 :].sum(axis=0) < HALF_AN_ITEM
+    supported = (theta.weights[:k] > 0) & ~scarce
+    neighbours = float(theta.sds[supported].min(initial=np.inf))
+    crowded = (heaviest[0] > ONE_READING_SHARE * heaviest.sum(axis=0)) & (cells.width == 0)
+    at_floor = (theta.sds <= limits.sd_low * NEAR_FLOOR) & (cells.width == 0)
     faults: dict[int, Fault] = {}
     for j in judged.tolist():
-        heaviest = np.sort(items[:, j])[::-1]
-        spread_out = heaviest[DISTINCT_READINGS - 1 :].sum()
-        crowded = cells.width == 0 and heaviest[0] > ONE_READING_SHARE * heaviest.sum()
-        if theta.sds[j] <= limits.sd_low[j] * NEAR_FLOOR and cells.width == 0:
+        if at_floor[j]:
             faults[j] = Fault.COLLAPSED
-        elif spread_out < HALF_AN_ITEM or crowded:
+        elif crowded[j] or (scarce[j] and theta.sds[j] < neighbours):
             faults[j] = Fault.SPIKE
     beyond_doubt = [j for j in range(k) if theta.weights[j] > 0 and j not in faults]
     certain = [j for j in beyond_doubt if j not in judged or _significant(cells, theta, items, j)]
@@ -77,5 +88,26 @@ def _significant(cells: Cells, theta: Theta, items: Floats, j: int) -> bool:
     reach = max(REACH * float(theta.sds[j]), 0.5 * cells.width)
     here = np.abs(cells.z - theta.means[j]) <= reach
     observed = float(cells.n[here].sum())
-    others = observed - float(items[here, j].sum())
-    return bool(len(cells.z) * poisson.sf(observed - 2.0, others) < CHANCE)
+    others = max(observed - float(items[here, j].sum()), 0.0)
+    return not is_chance(cells, reach, np.array([observed]), np.array([others]))[0]
+
+
+def is_chance(
+    cells: Cells, reach: Floats | float, observed: Floats, others: Floats
+) -> NDArray[np.bool_]:
+    """Whether chance puts `observed` items into a stretch somewhere, (A,).
+
+    Parameters
+    ----------
+    cells : Cells
+    reach : float or ndarray of shape (A,)
+        Half the length of the stretch.
+    observed, others : ndarray of shape (A,)
+        Items in the stretch, and those of them that the other components explain.
+    """
+    even = EVEN * cells.total * 2.0 * reach / (cells.z[-1] - cells.z[0])
+    least, expected = np.maximum(observed, 1.0), np.minimum(others + even, observed)
+    # Weights need not be whole: the Poisson probability by the gamma function.
+    log_chance = xlogy(least - 1.0, expected) - expected - gammaln(least)
+    clumps = len(cells.z) * np.exp(log_chance) * (1.0 - expected / least)
+    return np.asarray((observed <= 1.0) | (clumps >= CHANCE))
