@@ -13,7 +13,6 @@ from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from qc.mixture import Mixture, Tally
 
@@ -141,7 +140,7 @@ def bins_of(tally: Tally, mixture: Mixture | None, columns: int) -> Bins:
     return Bins(
         edges,
         counts,
-        np.zeros(0) if mixture is None else tally.n * _probabilities(mixture, edges),
+        np.zeros(0) if mixture is None else tally.n * np.diff(mixture.distribution(edges)),
         max(columns // n_bins, 1),
         tally.n - float(tally.counts[inside].sum()),
     )
@@ -157,16 +156,6 @@ def _span(tally: Tally, mixture: Mixture | None) -> tuple[float, float]:
     )
     shown = tally.values[near] if near.any() else tally.values
     return float(shown[0]), float(shown[-1])
-
-
-def _probabilities(mixture: Mixture, edges: Floats) -> Floats:
-    """Probability of each bin under the mixture, background included."""
-    z = (edges[:, None] - mixture.means[:, 0]) / mixture.sds
-    below = ndtr(z) @ mixture.weights
-    if mixture.background is not None:
-        low, high = mixture.background.low, mixture.background.high
-        below += mixture.background.weight * np.clip((edges - low) / (high - low), 0.0, 1.0)
-    return np.asarray(np.diff(below))
 
 
 def _owners(bins: Bins, mixture: Mixture | None) -> list[int | None]:

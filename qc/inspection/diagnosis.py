@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 from scipy.stats import chi2
 
 from qc.findings import Finding, Severity
@@ -42,7 +41,7 @@ def goodness(tally: Tally, mixture: Mixture) -> Goodness | None:
     neighbours with fewer than 5 expected items are pooled.
     """
     inner = _inner_edges(tally, mixture)
-    expected = tally.n * np.diff(_distribution(mixture, inner), prepend=0.0, append=1.0)
+    expected = tally.n * np.diff(mixture.distribution(inner), prepend=0.0, append=1.0)
     cell = np.searchsorted(inner, tally.values, side="right")
     observed = np.bincount(cell, tally.counts, minlength=len(inner) + 1)
     first = _pool(expected)
@@ -86,15 +85,6 @@ def verdict(
     return (Verdict.GOOD if converged else Verdict.SUSPECT), ()
 
 
-def _distribution(mixture: Mixture, x: Floats) -> Floats:
-    """Distribution function of the mixture, shape (n,)."""
-    value = ndtr((x[:, None] - mixture.means[:, 0]) / mixture.sds) @ mixture.weights
-    if mixture.background is not None:
-        low, high = mixture.background.low, mixture.background.high
-        value = value + mixture.background.weight * np.clip((x - low) / (high - low), 0.0, 1.0)
-    return np.asarray(value)
-
-
 def _inner_edges(tally: Tally, mixture: Mixture) -> Floats:
     """Edges between the cells; the outer cells are open."""
     low, high = float(tally.values[0]), float(tally.values[-1])
@@ -106,7 +96,7 @@ def _inner_edges(tally: Tally, mixture: Mixture) -> Floats:
         return np.asarray(0.5 * (tally.values[1:] + tally.values[:-1]))
     grid = np.linspace(low, high, 20_001)
     bins = int(min(CONTINUOUS_BINS, max(3 * mixture.n_batches + 3, tally.n / (2 * SPARSE))))
-    return np.unique(np.interp(np.arange(1, bins) / bins, _distribution(mixture, grid), grid))
+    return np.unique(np.interp(np.arange(1, bins) / bins, mixture.distribution(grid), grid))
 
 
 def _pool(expected: Floats) -> NDArray[np.int64]:

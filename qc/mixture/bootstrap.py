@@ -8,6 +8,8 @@ costs a hundred climbs, so it is done only there.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,7 +43,7 @@ def bootstrap_covariance(cells: Cells, theta: Theta, limits: Constraints, seed: 
 
 def _replicate(cells: Cells, theta: Theta, limits: Constraints, counts: NDArray[np.int64]) -> Theta:
     seen = counts > 0
-    drawn = Cells(cells.z[seen], counts[seen].astype(np.float64), cells.width, cells.background)
+    drawn = replace(cells, n=counts.astype(np.float64)).only(seen)
     return polish(drawn, theta, limits, PASSES).theta
 
 

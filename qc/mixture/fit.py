@@ -2,7 +2,8 @@
 
 1. standard units: z = (x - location) / scale, so that mm and m give the same answer;
 2. search: many short runs, the distinct end points climbed to their summits (search.py, polish.py);
-3. choice: the highest summit that is not spurious;
+3. choice: the highest summit that is not spurious, climbed once more with the strays' own levels
+   where there is a background (strays.py);
 4. uncertainty: inverse of the observed information there (information.py).
 """
 
@@ -22,12 +23,13 @@ from qc.mixture.grid import detect_grid, tally_on_grid
 from qc.mixture.likelihood import Cells, Floats, Theta, posteriors
 from qc.mixture.model import Background
 from qc.mixture.multivariate import MultivariateFit, fit_multivariate
-from qc.mixture.polish import Summit, stepped
+from qc.mixture.polish import Summit, polish, stepped
 from qc.mixture.priors import BatchPrior, Constraints, Spread, constraints
 from qc.mixture.remarks import answer_findings, fault_findings, unfit
-from qc.mixture.result import Answer, Fit, background_level
+from qc.mixture.result import Answer, Fit
+from qc.mixture.runs import coarsen
 from qc.mixture.search import Search, search
-from qc.mixture.starts import coarsen
+from qc.mixture.strays import log_level, with_levels
 from qc.mixture.tally import Tally
 
 SD_FLOOR = 1e-6  # of the data's spread: guards the iteration, never a result
@@ -125,9 +127,8 @@ def fit_tally(
     location, scale = _standard(tally)
     limit = None if background is None else Background(*background, weight=0.0)
     width = 0.0 if tally.resolution is None else tally.resolution / scale
-    cells = Cells(
-        (tally.values - location) / scale, tally.counts, width, background_level(limit, scale)
-    )
+    level = log_level(limit, tally.values, scale)
+    cells = Cells((tally.values - location) / scale, tally.counts, width, level)
     floor = max(SD_FLOOR, SD_FLOOR_STEPS * width)
     span = (float(cells.z[0]), float(cells.z[-1]))
     limits = constraints(known, location, scale, span, floor, Spread(spread))
@@ -137,10 +138,16 @@ def fit_tally(
     if not admissible:
         return _no_answer(tally, n_batches, fault_findings(cells, found.summits[0], tally))
     rank = admissible[0]
-    theta, order = found.summits[rank].theta, np.arange(n_batches)
+    summit = found.summits[rank]
+    if limit is not None:
+        limit = with_levels(limit, cells, summit.theta, location, scale)
+        cells = replace(cells, background=log_level(limit, tally.values, scale))
+        summit = polish(cells, summit.theta, limits)
+    order = np.arange(n_batches)
     if not nominal.any():
-        order = np.lexsort((theta.sds, theta.means))
-    return _answer(tally, cells, limits, found, rank, order, (location, scale, width, limit))
+        order = np.lexsort((summit.theta.sds, summit.theta.means))
+    units = (location, scale, width, limit)
+    return _answer(tally, cells, limits, found, rank, summit, order, units)
 
 
 def _answer(
@@ -149,11 +156,11 @@ def _answer(
     limits: Constraints,
     found: Search,
     rank: int,
+    summit: Summit,
     order: NDArray[np.int64],
     units: tuple[float, float, float, Background | None],
 ) -> Fit:
     location, scale, width, limit = units
-    summit = found.summits[rank]
     theta, k, c = summit.theta, summit.theta.k, len(summit.theta.weights)
     shares = np.append(order, np.arange(k, c))
     coordinates = np.concatenate([shares, c + order, c + k + order])
@@ -163,7 +170,7 @@ def _answer(
         covariance = bootstrap_covariance(coarsen(cells).cells(cells), theta, limits, BOOTSTRAP)
     background = None
     if limit is not None:
-        background = Background(limit.low, limit.high, float(theta.weights[k]))
+        background = replace(limit, weight=float(theta.weights[k]))
     answer = Answer(
         Theta(theta.weights[shares], theta.means[order], theta.sds[order]),
         covariance[np.ix_(coordinates, coordinates)],
@@ -191,7 +198,7 @@ def _answer(
         passes=found.passes,
         starts=found.starts,
         starts_at_best=found.reached[rank],
-        runner_up=summit.objective - better[0].objective if better else None,
+        runner_up=found.summits[rank].objective - better[0].objective if better else None,
         prior_pull=pull,
         findings=answer_findings(tally, summit, answer, ordered, pull, rank),
         answer=answer,

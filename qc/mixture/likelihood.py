@@ -19,6 +19,7 @@ For rounded readings this is the likelihood of grouped data (McLachlan and Jones
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,13 +36,13 @@ BLOCK = 1 << 15  # readings a step at a time: keeps memory flat and the working 
 class Cells:
     """A tally in standard units: readings (m,), counts (m,), and the width of a cell (0: none).
 
-    `background` is the log density of the uniform component in standard units, or None.
+    `background` is the log density of strays at each reading, (m,), in standard units, or None.
     """
 
     z: Floats
     n: Floats
     width: float
-    background: float | None
+    background: Floats | None
 
     @property
     def total(self) -> float:
@@ -50,11 +51,12 @@ class Cells:
 
     def blocks(self) -> list[Cells]:
         """The same cells in pieces of at most BLOCK readings, in order."""
-        starts = range(0, len(self.z), BLOCK)
-        return [
-            Cells(self.z[i : i + BLOCK], self.n[i : i + BLOCK], self.width, self.background)
-            for i in starts
-        ]
+        return [self.only(slice(i, i + BLOCK)) for i in range(0, len(self.z), BLOCK)]
+
+    def only(self, at: slice | NDArray[np.bool_] | NDArray[np.int64]) -> Cells:
+        """Some of the readings."""
+        level = None if self.background is None else self.background[at]
+        return Cells(self.z[at], self.n[at], self.width, level)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,10 +99,10 @@ def log_components(cells: Cells, theta: Theta, order: int = 0) -> tuple[Floats, 
         log_f, moments = interval_moments(u, cells.width / theta.sds, order)
     else:
         log_f = -0.5 * u**2 - (LOG_SQRT_2PI + np.log(theta.sds))
-        moments = [u**j for j in range(1, order + 1)]
+        moments = list(itertools.accumulate([u] * order, np.multiply))  # u, u^2, ...: no powers
     if cells.background is not None:
         level = cells.background + (np.log(cells.width) if cells.width > 0 else 0.0)
-        log_f = np.column_stack([log_f, np.full(len(u), level)])
+        log_f = np.column_stack([log_f, level])
     return log_f, moments
 
 

@@ -1,8 +1,9 @@
 """The mixture itself: shares, means and covariances of its batches, and what follows from them.
 
-    f(x) = sum_k w_k N(x; mu_k, Sigma_k) + w_0 / (high - low)     on low <= x <= high
+    f(x) = sum_k w_k N(x; mu_k, Sigma_k) + w_0 b(x)
 
-The last term is the optional background, a uniform component for strays that belong to no batch.
+The last term is the optional background b, for strays that belong to no batch: uniform over the
+gauge's range, or a step function on it (strays.py).
 The batch weights w_k and the background's weight w_0 sum to one.
 """
 
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
+from scipy.special import logsumexp, ndtr
 
 from qc.errors import FitError
 from qc.mixture.interval import interval_moments
@@ -24,11 +25,39 @@ LOG_2PI = float(np.log(2.0 * np.pi))
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """Uniform component over [low, high] (the gauge's range), with its weight."""
+    """Density of strays over [low, high] (the gauge's range), with its weight.
+
+    Uniform; or a step, with the share `inner_share` of the strays in the stretch `inner` among the
+    batches, and the rest beyond it.
+    """
 
     low: float
     high: float
     weight: float
+    inner: tuple[float, float] | None = None
+    inner_share: float = 0.0
+
+    def _steps(self) -> tuple[Floats, Floats]:
+        """Breaks, and the distribution function there."""
+        if self.inner is None:
+            return np.array([self.low, self.high]), np.array([0.0, 1.0])
+        first, last = self.inner
+        beyond = (1.0 - self.inner_share) / (self.high - self.low - (last - first))
+        below = beyond * (first - self.low)
+        breaks = np.array([self.low, first, last, self.high])
+        return breaks, np.array([0.0, below, below + self.inner_share, 1.0])
+
+    def density(self, x: Floats) -> Floats:
+        """Density of a stray at x, per unit, of the shape of x; the weight does not count."""
+        breaks, through = self._steps()
+        with np.errstate(invalid="ignore"):  # steps without width hold nothing
+            levels = np.diff(through) / np.diff(breaks)
+        step = np.clip(np.searchsorted(breaks, x, side="right") - 1, 0, len(levels) - 1)
+        return np.where((x >= self.low) & (x <= self.high), levels[step], 0.0)
+
+    def distribution(self, x: Floats) -> Floats:
+        """Share of the strays at or below x, of the shape of x."""
+        return np.interp(x, *self._steps())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,10 +133,8 @@ class Mixture:
             joint = np.log(self.weights) + log_p
             if self.background is None:
                 return joint
-            span = self.background.high - self.background.low
-            level = np.log(self.background.weight / span * (resolution or 1.0))
-        inside = (x >= self.background.low) & (x <= self.background.high)
-        return np.column_stack([joint, np.where(inside, level, -np.inf)])
+            strays = self.background.weight * self.background.density(x) * (resolution or 1.0)
+            return np.column_stack([joint, np.log(strays)])
 
     def _log_joint_full(self, x: Floats, resolution: float | None) -> Floats:
         d = self.means.shape[1]
@@ -119,6 +146,13 @@ class Mixture:
         with np.errstate(divide="ignore"):
             level = np.log(self.weights) - log_root - 0.5 * d * LOG_2PI
         return np.asarray(level - 0.5 * np.einsum("kdn,kdn->nk", y, y))
+
+    def distribution(self, x: Floats) -> Floats:
+        """Distribution function of one characteristic, (n,) at x (n,); the background included."""
+        value = ndtr((x[:, None] - self.means[:, 0]) / self.sds) @ self.weights
+        if self.background is not None:
+            value = value + self.background.weight * self.background.distribution(x)
+        return np.asarray(value)
 
     def log_density(self, readings: ArrayLike, resolution: float | None = None) -> Floats:
         """Log density at each reading (per unit), or with a resolution log probability; (n,)."""

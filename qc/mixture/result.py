@@ -12,6 +12,7 @@ from qc.findings import Finding
 from qc.mixture.information import score_rows
 from qc.mixture.likelihood import Cells, Floats, Theta, posteriors
 from qc.mixture.model import Background, Mixture
+from qc.mixture.strays import log_level
 
 Z95 = 1.959963984540054  # 97.5 % point of the standard normal
 
@@ -48,10 +49,9 @@ class Answer:
 
     def cells(self, readings: Floats) -> Cells:
         """Readings in the units of this answer, one item each."""
-        level = background_level(self.background, self.scale)
-        return Cells(
-            (readings - self.location) / self.scale, np.ones(len(readings)), self.width, level
-        )
+        level = log_level(self.background, readings, self.scale)
+        z = (readings - self.location) / self.scale
+        return Cells(z, np.ones(len(readings)), self.width, level)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,13 +189,6 @@ class Fit:
             reasons = " ".join(finding.sentence for finding in self.findings)
             raise FitError(f"the fit has no answer: {reasons}", remedy="Read .findings first")
         return self.answer
-
-
-def background_level(background: Background | None, scale: float) -> float | None:
-    """Log density of the background in standard units; None without one."""
-    if background is None:
-        return None
-    return float(np.log(scale / (background.high - background.low)))
 
 
 def _averaged(cells: Cells, answer: Answer) -> tuple[Floats, Floats]:

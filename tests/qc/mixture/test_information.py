@@ -14,7 +14,7 @@ PRIORS = [BatchPrior(0.1, 1.0, 0.4), None]
 def setting(width: float, background: bool) -> tuple[Cells, Theta, Constraints]:
     z = np.linspace(-1.5, 3.5, 41)
     n = np.random.default_rng(1).integers(1, 40, 41).astype(float)
-    cells = Cells(z, n, width, np.log(0.15) if background else None)
+    cells = Cells(z, n, width, np.full(len(z), np.log(0.15)) if background else None)
     weights = np.array([0.5, 0.45, 0.05]) if background else np.array([0.55, 0.45])
     theta = Theta(weights, np.array([0.2, 1.4]), np.array([0.5, 0.8]))
     return cells, theta, constraints(PRIORS, 0.0, 1.0, (-1.5, 3.5), 1e-6)
