@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from flows import terminal
 from qc.errors import ReadingsError, Where
 from qc.findings import Finding, Severity
-from qc.mixture import Fit, Tally, fit_tally
+from qc.mixture import Fit, Tally, fit_tally, tally_on_grid
 from qc.storage.any_file import Column, read_column
 
 MARKS = {Severity.NOTE: "note", Severity.CAUTION: "caution", Severity.ACTION: "ACTION"}
@@ -68,10 +68,15 @@ def fit_column(
             Where(path=str(path), column=name),
             "Name a column of readings",
         )
-    tally = Tally.of(column.values, resolution=resolution)
+    tally, of_grid = (
+        (Tally.of(column.values), ())
+        if resolution is None
+        else tally_on_grid(column.values, resolution=resolution)
+    )
     span = (float(tally.values[0]), float(tally.values[-1])) if background else None
     fit = fit_tally(tally, n_batches, background=span)
-    return ColumnFit(name, column, tally, fit, (*_left_out(column), *fit.findings))
+    findings = (*_left_out(column), *of_grid, *fit.findings)
+    return ColumnFit(name, column, tally, fit, findings)
 
 
 def as_json(fitted: ColumnFit) -> str:

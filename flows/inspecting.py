@@ -14,6 +14,7 @@ from flows.one_shift import inspect
 from flows.paths import shown
 from flows.which_shift import which_shift
 from qc.errors import ShiftmixError
+from qc.findings import Finding
 from qc.plant import Plant, Shift
 from qc.records import LineRecord, LineStatus, ShiftRecord
 from qc.storage import load_published
@@ -94,10 +95,7 @@ def told_as_json(record: ShiftRecord, report: Path) -> str:
             "date": record.shift.date.isoformat(),
             "shift": record.shift.name,
             "sentence": reports.sentence(record),
-            "findings": [
-                {"code": f.code, "severity": str(f.severity), "sentence": f.sentence}
-                for f in record.findings
-            ],
+            "findings": [_finding(finding) for finding in record.findings],
             "lines": [_line(line) for line in record.lines],
             "report": str(report),
         },
@@ -123,4 +121,14 @@ def _line(record: LineRecord) -> dict[str, object]:
         "rejected": counts.rejected,
         "nonconforming": counts.nonconforming,
         "error": record.error,
+        "findings": [_finding(finding) for finding in record.findings],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, str]:
+    return {
+        "code": finding.code,
+        "severity": str(finding.severity),
+        "sentence": finding.sentence,
+        "remedy": finding.remedy,
     }

@@ -168,6 +168,7 @@ def inspect_one_line(
         shift,
         readings,
         inputs.window,
+        inputs.last,
         config_sha256=config,
         input_sha256=inputs.input_sha256,
     )

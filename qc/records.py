@@ -326,6 +326,18 @@ class Zone:
 
 
 @dataclass(frozen=True, slots=True)
+class LastBatches:
+    """Where batches without a nominal lay in the last published shift that has them.
+
+    `batches` are names with mean and sd, in the line's unit.
+    """
+
+    date: date
+    shift: str
+    batches: tuple[tuple[str, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WindowShift:
     """A published shift whose tally the fit rests on."""
 
@@ -435,6 +447,16 @@ class ShiftRecord:
     lines: tuple[LineRecord, ...]
     findings: tuple[Finding, ...]
     software: str
+
+    def fitted_batches(self, line: str) -> dict[str, tuple[float, float]]:
+        """Mean and sd of each batch of a line that ran, by its name."""
+        return {
+            batch.name: (batch.mean, batch.sd)
+            for record in self.lines
+            if record.line.name == line
+            for batch in record.batches
+            if batch.mean is not None and batch.sd is not None
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

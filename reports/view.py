@@ -21,7 +21,6 @@ from reports.words import (
     Mark,
     gravest_first,
     held_text,
-    remedy_of,
     sentence,
     what_happened,
     worst_first,
@@ -161,7 +160,7 @@ def header_of(record: ShiftRecord) -> Header:
 def findings_of(findings: tuple[Finding, ...]) -> tuple[FindingView, ...]:
     """Findings, gravest first."""
     return tuple(
-        FindingView(SEVERITY_MARKS[f.severity], f.sentence, remedy_of(f), f.code)
+        FindingView(SEVERITY_MARKS[f.severity], f.sentence, f.remedy, f.code)
         for f in gravest_first(findings)
     )
 

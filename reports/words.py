@@ -41,11 +41,6 @@ SEVERITY_MARKS = {
 }
 
 
-def remedy_of(finding: Finding) -> str:
-    """What to do, unless the sentence itself ends with it."""
-    return "" if finding.sentence.endswith(finding.remedy) else finding.remedy
-
-
 def worst_first(record: ShiftRecord) -> list[LineRecord]:
     """The lines by what they ask for, and as configured within that."""
     return sorted(record.lines, key=lambda line: WORST_FIRST.index(line.status))
@@ -171,7 +166,7 @@ def _line_counts(record: ShiftRecord) -> str:
 
 
 def _told(finding: Finding) -> str:
-    return f"{finding.sentence} {remedy_of(finding)}".strip()
+    return f"{finding.sentence} {finding.remedy}".strip()
 
 
 def _escape(text: str) -> str:

@@ -20,6 +20,7 @@ from scipy.optimize import brentq, linear_sum_assignment
 from qc.findings import Finding, Severity
 from qc.mixture import BatchPrior, Fit, Mixture, Tally, fit_tally
 from qc.plant import Batch, Line
+from qc.records import LastBatches
 
 Floats = NDArray[np.float64]
 
@@ -51,8 +52,16 @@ class BatchFit:
     findings: tuple[Finding, ...]
 
 
-def fit_batches(tally: Tally, line: Line) -> BatchFit:
-    """Fit the line's batches to a tally, and decide which of them ran."""
+def fit_batches(tally: Tally, line: Line, last: LastBatches | None = None) -> BatchFit:
+    """Fit the line's batches to a tally, and decide which of them ran.
+
+    Parameters
+    ----------
+    tally : Tally
+    line : Line
+    last : LastBatches, optional
+        Where batches without a nominal lay in the last published shift: they keep their names.
+    """
     batches = line.batches
     running = list(range(len(batches)))
     fit = _fit(tally, line, running)
@@ -66,7 +75,7 @@ def fit_batches(tally: Tally, line: Line) -> BatchFit:
     if fit.failed:
         nothing = (None,) * len(batches)
         return BatchFit(fit, nothing, nothing, fit.findings)
-    component = _match(fit, batches, running)
+    component = _match(fit, batches, running, last)
     bounds = tuple(
         None if component[b] is not None else share_bound(tally, fit.mixture, batch)
         for b, batch in enumerate(batches)
@@ -194,16 +203,27 @@ def _has_hump(tally: Tally, fit: Fit, position: int) -> bool:
     return bool(here - valley > HUMP_SIGMAS * np.sqrt(here + valley))
 
 
-def _match(fit: Fit, batches: tuple[Batch, ...], running: list[int]) -> tuple[int | None, ...]:
-    """Component of each batch, by least total standardised distance to the nominals."""
+def _match(
+    fit: Fit, batches: tuple[Batch, ...], running: list[int], last: LastBatches | None
+) -> tuple[int | None, ...]:
+    """Component of each batch, by least total distance to where it is expected.
+
+    That is its nominal, in usual sds; else where it lay in the last published shift, in the metric
+    of the normal's information, sqrt((m - m0)^2 / s0^2 + 2 log^2(s / s0)): two batches of one mean
+    keep their names by their sds. Batches of which nothing is known go by their means.
+    """
     means, sds = fit.mixture.means[:, 0], fit.mixture.sds
+    lay = {} if last is None else {name: (mean, sd) for name, mean, sd in last.batches}
     cost = np.zeros((len(running), len(means)))
     for row, b in enumerate(running):
-        nominal = batches[b].nominal
-        if nominal is not None:
-            cost[row] = np.abs(means - nominal) / (batches[b].usual_sd or sds)
+        batch = batches[b]
+        if batch.nominal is not None:
+            cost[row] = np.abs(means - batch.nominal) / (batch.usual_sd or sds)
+        elif batch.name in lay:
+            mean, sd = lay[batch.name]
+            cost[row] = np.hypot((means - mean) / sd, np.sqrt(2.0) * np.log(sds / sd))
     rows, columns = linear_sum_assignment(cost)
-    if all(batches[b].nominal is None for b in running):
+    if not cost.any():
         rows = columns = np.arange(len(running))  # the fit has them in order of their means
     found: list[int | None] = [None] * len(batches)
     for at, column in zip(rows, columns, strict=True):

@@ -22,6 +22,7 @@ from qc.records import (
     Disposition,
     Dispositions,
     FitRecord,
+    LastBatches,
     LineReadings,
     LineRecord,
     LineResult,
@@ -43,6 +44,7 @@ def inspect_line(
     shift: Shift,
     readings: LineReadings,
     window: Sequence[WindowTally],
+    last: LastBatches | None = None,
     *,
     config_sha256: str,
     input_sha256: str,
@@ -57,6 +59,8 @@ def inspect_line(
         n_items readings in the line's unit.
     window : sequence of WindowTally
         Tallies of the earlier shifts that the fit covers, oldest first.
+    last : LastBatches, optional
+        Where batches without a nominal lay in the last published shift.
     config_sha256, input_sha256 : str
         Noted in the record.
 
@@ -73,7 +77,7 @@ def inspect_line(
     stop = _not_assessable(line, reasons, tally)
     fitted, rule, test, judged = None, None, None, Verdict.FAILED
     if stop is None:
-        fitted = fit_batches(together, line)
+        fitted = fit_batches(together, line, last)
         findings.extend(fitted.findings)
         if not fitted.fit.failed:
             test = goodness(together, fitted.fit.mixture)
@@ -118,7 +122,7 @@ def failed_line(
     """The record of a line that could not be read or computed."""
     remedy = error.remedy if isinstance(error, ShiftmixError) else ""
     sentence = (
-        str(error) if isinstance(error, ShiftmixError) else f"{type(error).__name__}: {error}"
+        error.sentence if isinstance(error, ShiftmixError) else f"{type(error).__name__}: {error}"
     )
     refused = sum(reject.row is None for reject in rejects)
     return LineRecord(

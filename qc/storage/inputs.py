@@ -1,4 +1,7 @@
-"""What a line's result is a function of: its files by hash, and the tallies of its fit window."""
+"""What a line's result is a function of: its files by hash, and what it takes of earlier shifts.
+
+These are the tallies of its fit window and, for batches without a nominal, where they lay last.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from qc.errors import StorageError
 from qc.findings import Finding, Severity
 from qc.mixture import Tally
 from qc.plant import Line, Plant, Shift
-from qc.records import Reject, WindowShift, WindowTally
+from qc.records import LastBatches, Reject, WindowShift, WindowTally
 from qc.storage.discover import ShiftFiles
 from qc.storage.parquet_file import hash_file
 from qc.storage.published import PublishedVersion, earlier_versions
 from qc.storage.refusal import refusal
+
+LOOK_BACK = 30  # published shifts in which batches without a nominal are looked for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,21 +38,24 @@ class LineInputs:
         Earlier shifts that the fit covers, oldest first.
     input_sha256 : str
         Hash over all of this.
+    last : LastBatches or None
+        Where its batches without a nominal lay in the last published shift.
     problems : tuple of Reject
         Files of the line that cannot even be opened.
     findings : tuple of Finding
-        Shifts of the window that are not in it.
+        Earlier shifts that cannot be used.
     """
 
     files: tuple[tuple[str, str, int], ...]
     window: tuple[WindowTally, ...]
     input_sha256: str
+    last: LastBatches | None = None
     problems: tuple[Reject, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 
 def fingerprint(plant: Plant, line: Line, shift: Shift, files: ShiftFiles) -> LineInputs:
-    """Hash a line's files, and find the tallies of its fit window.
+    """Hash a line's files, and find what the line takes of earlier shifts.
 
     The window is the newest `fit_window` - 1 published shifts that start before this one and in
     which this line was read. A tally on another grid is left out; where a version cannot be read
@@ -62,7 +71,8 @@ def fingerprint(plant: Plant, line: Line, shift: Shift, files: ShiftFiles) -> Li
         else:
             hashed.append((path, sha256, size))
     window, findings = _window(plant, line, shift)
-    content = {
+    last, damaged = _last_batches(plant, line, shift)
+    content: dict[str, Any] = {
         "files": [[path, sha256] for path, sha256, _ in hashed],
         "problems": sorted([met.path, met.detail] for met in problems),
         "window": [
@@ -70,8 +80,10 @@ def fingerprint(plant: Plant, line: Line, shift: Shift, files: ShiftFiles) -> Li
             for tally in window
         ],
     }
+    if last is not None:
+        content["last"] = [str(last.date), last.shift, last.batches]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return LineInputs(tuple(hashed), window, digest, tuple(problems), findings)
+    return LineInputs(tuple(hashed), window, digest, last, tuple(problems), (*findings, *damaged))
 
 
 def _window(
@@ -93,6 +105,33 @@ def _window(
     except StorageError as error:
         findings.append(_unreadable(line, error))
     return tuple(reversed(found)), tuple(findings)
+
+
+def _last_batches(
+    plant: Plant, line: Line, shift: Shift
+) -> tuple[LastBatches | None, tuple[Finding, ...]]:
+    """Means and sds of the batches without a nominal in the last shift that has them all."""
+    wanted = [batch.name for batch in line.batches if batch.nominal is None]
+    if not wanted:
+        return None, ()
+    try:
+        for version in islice(earlier_versions(plant.storage, shift), LOOK_BACK):
+            found = version.record().fitted_batches(line.name)
+            if found.keys() >= set(wanted):
+                held = version.manifest.shift
+                batches = tuple((name, *found[name]) for name in wanted)
+                return LastBatches(held.date, held.name, batches), ()
+    except StorageError as error:
+        return None, (
+            Finding(
+                "identity.unreadable",
+                Severity.CAUTION,
+                f"The batches of line {line.name} are numbered by their means, since an earlier "
+                f"shift cannot be read: {error.what} ({error.where}).",
+                remedy=error.remedy,
+            ),
+        )
+    return None, ()
 
 
 def _tallies(plant: Plant, line: Line, shift: Shift) -> Iterator[tuple[PublishedVersion, Tally]]:

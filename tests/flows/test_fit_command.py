@@ -101,6 +101,16 @@ def test_a_background_takes_the_strays(tmp_path: Path) -> None:
     assert sum(said["weights"]) + said["background"]["weight"] == pytest.approx(1)
 
 
+def test_readings_off_the_stated_grid_are_said(tmp_path: Path) -> None:
+    x = np.round(np.random.default_rng(5).normal(10.0, 0.2, 2000), 2)
+    pd.DataFrame({"x": x}).to_parquet(tmp_path / "x.parquet")
+    words = (tmp_path / "x.parquet", "--column", "x", "--batches", 1, "--json", "--resolution")
+    for stated, code in ((0.05, "gauge.off_grid"), (0.002, "gauge.coarser")):
+        said = strict(shiftmix(*words, stated).stdout)
+        assert [finding["code"] for finding in said["findings"]] == [code]
+        assert said["sds"] == pytest.approx([0.2], rel=0.1)
+
+
 def test_nulls_are_left_out_and_said(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("id,x\n" + "".join(f"{i},{i % 17}\n" for i in range(200)) + "200,\n201,inf\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from qc import storage
-from qc.plant import Gauge
+from qc.plant import Batch, Gauge
 
 
 @pytest.fixture
@@ -139,3 +139,33 @@ def test_the_window_ends_where_a_version_is_damaged(
     assert finding.code == "window.unreadable"
     assert name in finding.sentence
     assert finding.remedy
+
+
+def test_batches_without_a_nominal_are_looked_up_in_the_last_shift_that_has_them(
+    plant, shift, inputs, inspected, table, deliver
+):
+    nameless = replace(
+        plant,
+        lines=tuple(
+            replace(line, batches=tuple(Batch(batch.name) for batch in line.batches))
+            for line in plant.lines
+        ),
+    )
+    deliver(table(3))
+    assert inputs(plant=nameless).last is None
+    before = inputs(plant=nameless).input_sha256
+    earlier = inspected(plant.shift(shift.date - timedelta(days=2), "late"))
+    inspected(plant.shift(shift.date - timedelta(days=1), "late"), names=("B",))
+    got = inputs(plant=nameless)
+    two_days_ago = shift.date - timedelta(days=2)
+    (held,) = storage.load_published(plant.storage, two_days_ago, "late").record.lines
+    assert got.last.date == two_days_ago
+    assert got.last.batches == tuple(
+        (batch.name, batch.mean, batch.sd) for batch in held.batches if batch.mean is not None
+    )
+    assert got.input_sha256 != before
+    assert inputs().last is None  # nominals need no memory
+    (earlier.folder / "shift.json").write_bytes(b"{}")
+    damaged = inputs(plant=nameless)
+    assert damaged.last is None
+    assert "identity.unreadable" in {finding.code for finding in damaged.findings}
