@@ -6,7 +6,8 @@ Read `fit` first, then `search`, `polish`, `em`, `information`, `likelihood`, `i
 from qc.mixture.fit import fit_mixture, fit_tally
 from qc.mixture.grid import Grid, detect_grid, tally_on_grid
 from qc.mixture.model import Background, Mixture
-from qc.mixture.multivariate import MultivariateFit, fit_multivariate
+from qc.mixture.multivariate import fit_multivariate
+from qc.mixture.multivariate_result import MultivariateFit
 from qc.mixture.priors import BatchPrior
 from qc.mixture.result import Fit
 from qc.mixture.tally import Tally

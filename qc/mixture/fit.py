@@ -22,7 +22,8 @@ from qc.mixture.bootstrap import bootstrap_covariance
 from qc.mixture.grid import detect_grid, tally_on_grid
 from qc.mixture.likelihood import Cells, Floats, Theta, posteriors
 from qc.mixture.model import Background
-from qc.mixture.multivariate import MultivariateFit, fit_multivariate
+from qc.mixture.multivariate import fit_multivariate
+from qc.mixture.multivariate_result import MultivariateFit
 from qc.mixture.polish import Summit, polish, stepped
 from qc.mixture.priors import BatchPrior, Constraints, Spread, constraints
 from qc.mixture.remarks import answer_findings, fault_findings, unfit

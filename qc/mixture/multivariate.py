@@ -11,23 +11,13 @@ parameters: Aitken's extrapolation of the log-likelihood, and no standard errors
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qc.errors import FitError
 from qc.findings import Finding, Severity
-from qc.mixture.model import Mixture
-from qc.mixture.multivariate_em import (
-    Gaussians,
-    Rows,
-    Summit,
-    features,
-    moved,
-    posteriors,
-    symmetric_basis,
-)
+from qc.mixture.multivariate_em import Rows, Summit, moved, posteriors
+from qc.mixture.multivariate_result import MultivariateAnswer, MultivariateFit, Units
 from qc.mixture.multivariate_search import Search, search
 from qc.mixture.spurious import Fault
 
@@ -36,167 +26,6 @@ Floats = NDArray[np.float64]
 COLLINEAR = 1e-10  # eigenvalue of the correlations: a column that is the others to 1e-5 of its sd
 INVOLVED = 1e-3  # loading of a column in a collinear combination
 ROUNDING = 8.0 * float(np.finfo(float).eps)  # of the level: a column that varies less is constant
-TINY = float(np.finfo(float).tiny)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Units:
-    """Standard units: x = location + root z; location (d,), root (d, d) lower triangular."""
-
-    location: Floats
-    root: Floats
-
-    def rows(self, x: Floats, counts: Floats) -> Rows:
-        """Readings (m, d) as rows in standard units."""
-        centred = (x - self.location).T
-        return Rows(np.ascontiguousarray(np.linalg.inv(self.root) @ centred), counts)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MultivariateErrors:
-    """Standard errors of weights (K,), means (K, d), covariances (K, d, d); NaN where none."""
-
-    weights: Floats
-    means: Floats
-    covariances: Floats
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MultivariateAnswer:
-    """The chosen optimum in standard units, the units, and the covariance of its coordinates."""
-
-    theta: Gaussians
-    covariance: Floats | None  # of (alpha, a, s) a component; None where there is none
-    units: Units
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MultivariateFit:
-    """A fitted mixture of several characteristics, or the reason why there is none.
-
-    Attributes
-    ----------
-    n : float
-        Items (total weight).
-    n_distinct : int
-        Distinct rows of readings.
-    n_batches, n_characteristics : int
-        Components asked for, and columns.
-    log_likelihood : float
-        Total, natural log, of the density per unit of every column.
-    gap : float
-        Nats still to gain (Newton decrement, or Aitken).
-    gap_items : float
-        Items whose most likely batch would change by that last step.
-    converged : bool
-        Whether the gap is closed.
-    passes : int
-        Passes over the rows.
-    starts, starts_at_best : int
-        Starting points, and how many led to this optimum.
-    runner_up : float or None
-        Nats by which the next distinct optimum is worse.
-    findings : tuple of Finding
-    answer : MultivariateAnswer or None
-        None where no admissible optimum exists; `mixture` then raises.
-    """
-
-    n: float
-    n_distinct: int
-    n_batches: int
-    n_characteristics: int
-    log_likelihood: float
-    gap: float
-    gap_items: float
-    converged: bool
-    passes: int
-    starts: int
-    starts_at_best: int
-    runner_up: float | None
-    findings: tuple[Finding, ...]
-    answer: MultivariateAnswer | None
-
-    @property
-    def failed(self) -> bool:
-        """Whether there is no answer."""
-        return self.answer is None
-
-    @property
-    def likelihood(self) -> str:
-        """Always ``density``."""
-        return "density"
-
-    @property
-    def mixture(self) -> Mixture:
-        """The fitted mixture, in the readings' units; FitError where there is none."""
-        answer = self._answered()
-        theta, units = answer.theta, answer.units
-        roots = units.root @ theta.roots
-        means = units.location + theta.means @ units.root.T
-        return Mixture(theta.weights, means, roots @ roots.transpose(0, 2, 1))
-
-    @property
-    def bic(self) -> float:
-        """Bayesian information criterion: lower is better."""
-        d = self.n_characteristics
-        parameters = self.n_batches * (1 + d + d * (d + 1) // 2) - 1
-        return -2.0 * self.log_likelihood + parameters * float(np.log(max(self.n, 1.0)))
-
-    @property
-    def standard_errors(self) -> MultivariateErrors:
-        """By the observed information, through the delta method; NaN where it is singular."""
-        answer = self._answered()
-        theta, k, d = answer.theta, self.n_batches, self.n_characteristics
-        means, covariances = np.full((k, d), np.nan), np.full((k, d, d), np.nan)
-        if answer.covariance is None:
-            return MultivariateErrors(np.full(k, np.nan), means, covariances)
-        q = len(answer.covariance) // k
-        alpha = np.arange(k) * q
-        softmax = np.diag(theta.weights) - np.outer(theta.weights, theta.weights)
-        of_weights = softmax @ answer.covariance[np.ix_(alpha, alpha)] @ softmax
-        variances = np.diag(of_weights)
-        weights = np.sqrt(np.where(variances > 0, variances, np.nan))  # one batch: its 1 is certain
-        roots, basis = answer.units.root @ theta.roots, symmetric_basis(d)
-        for j in range(k):
-            a, s = slice(j * q + 1, j * q + 1 + d), slice(j * q + 1 + d, (j + 1) * q)
-            slope = roots[j] @ basis @ roots[j].T  # of the covariance along each s_b
-            means[j] = np.sqrt(np.diag(roots[j] @ answer.covariance[a, a] @ roots[j].T))
-            variance = np.einsum("bij,bc,cij->ij", slope, answer.covariance[s, s], slope)
-            covariances[j] = np.sqrt(variance)
-        return MultivariateErrors(weights, means, covariances)
-
-    def posterior(self, readings: ArrayLike) -> tuple[Floats, Floats]:
-        """Posterior of each batch, averaged over the uncertainty of the fit (MacKay 1992).
-
-        Parameters
-        ----------
-        readings : array-like of shape (m, d), in the readings' units
-
-        Returns
-        -------
-        averaged, plain : ndarray of shape (m, K)
-            As for one characteristic: averaged over the fit's uncertainty, and at the fit.
-
-        Raises
-        ------
-        FitError
-            If there is no answer, or the readings have another number of columns.
-        """
-        answer = self._answered()
-        x = np.asarray(readings, dtype=np.float64)
-        if x.ndim != 2 or x.shape[1] != self.n_characteristics:
-            raise FitError(f"readings of shape {x.shape}, must be (m, {self.n_characteristics})")
-        blocks = [_averaged(b, answer) for b in answer.units.rows(x, np.ones(len(x))).blocks()]
-        if not blocks:
-            return np.zeros((0, self.n_batches)), np.zeros((0, self.n_batches))
-        averaged, plain = (np.concatenate(parts, axis=1).T for parts in zip(*blocks, strict=True))
-        return averaged, plain
-
-    def _answered(self) -> MultivariateAnswer:
-        if self.answer is None:
-            reasons = " ".join(finding.sentence for finding in self.findings)
-            raise FitError(f"the fit has no answer: {reasons}", remedy="Read .findings first")
-        return self.answer
 
 
 def fit_multivariate(
@@ -247,6 +76,7 @@ def fit_multivariate(
         n=float(weights.sum()),
         n_distinct=len(x),
         n_batches=n_batches,
+        n_parameters=_parameters(n_batches, d),
         n_characteristics=d,
         log_likelihood=best.log_likelihood - float(weights.sum()) * log_unit,
         gap=best.gap,
@@ -351,9 +181,26 @@ def _no_answer(
     x: Floats, weights: Floats, n_batches: int, findings: tuple[Finding, ...]
 ) -> MultivariateFit:
     return MultivariateFit(
-        float(weights.sum()), len(x), n_batches, x.shape[1], float("-inf"), np.inf, 0.0, False,
-        0, 0, 0, None, findings, None,
-    )  # fmt: skip
+        n=float(weights.sum()),
+        n_distinct=len(x),
+        n_batches=n_batches,
+        n_parameters=_parameters(n_batches, x.shape[1]),
+        n_characteristics=x.shape[1],
+        log_likelihood=-np.inf,
+        gap=np.inf,
+        gap_items=0.0,
+        converged=False,
+        passes=0,
+        starts=0,
+        starts_at_best=0,
+        runner_up=None,
+        findings=findings,
+        answer=None,
+    )
+
+
+def _parameters(k: int, d: int) -> int:
+    return k * (1 + d + d * (d + 1) // 2) - 1
 
 
 def _findings(found: Search) -> tuple[Finding, ...]:
@@ -414,27 +261,6 @@ def _changing_items(rows: Rows, summit: Summit) -> float:
         now, then = (posteriors(block, t)[1].argmax(axis=0) for t in (theta, after))
         changing += float(block.n[now != then].sum())
     return changing
-
-
-def _averaged(rows: Rows, answer: MultivariateAnswer) -> tuple[Floats, Floats]:
-    """Posteriors (K, m) averaged over the uncertainty of the fit by the delta method, and plain."""
-    _, tau, y = posteriors(rows, answer.theta)
-    k, m = tau.shape
-    if answer.covariance is None or k == 1:
-        return tau, tau
-    best, at = tau.argmax(axis=0), np.arange(m)
-    others = tau.copy()
-    others[best, at] = 0.0
-    rest = np.maximum(others.sum(axis=0), TINY)
-    slope = -others / rest  # of the log odds of the best batch, along each log(w_k f_ik)
-    slope[best, at] = 1.0
-    gradient = (features(y) * slope[:, None, :]).reshape(-1, m)
-    variance = np.einsum("pm,pm->m", gradient, answer.covariance @ gradient)
-    log_odds = np.log(np.maximum(tau[best, at], TINY)) - np.log(rest)
-    softened = 1.0 / (1.0 + np.exp(-log_odds / np.sqrt(1.0 + np.pi / 8.0 * variance)))
-    averaged = others * ((1.0 - softened) / rest)
-    averaged[best, at] = softened
-    return averaged, tau
 
 
 def _listed(columns: NDArray[np.int64]) -> str:

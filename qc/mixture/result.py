@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qc.errors import FitError
-from qc.findings import Finding
+from qc.mixture.evidence import TINY, FitEvidence, softened
 from qc.mixture.information import score_rows
 from qc.mixture.likelihood import Cells, Floats, Theta, posteriors
 from qc.mixture.model import Background, Mixture
@@ -54,71 +53,27 @@ class Answer:
         return Cells(z, np.ones(len(readings)), self.width, level)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fit:
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Fit(FitEvidence[Answer]):
     """A fitted mixture, or the reason why there is none.
 
     Attributes
     ----------
-    n : float
-        Items (total weight) of the tally.
-    n_distinct : int
-        Distinct readings.
-    n_batches : int
-        Components asked for.
     likelihood : str
-        ``density``, or ``grouped`` where a resolution was given.
-    log_likelihood : float
-        Total, natural log: of the cells where grouped, else of the density per unit.
-    gap : float
-        Nats still to gain (Newton decrement).
-    gap_items : float
-        Items whose most likely batch would change by that last step.
-    n_parameters : int
-        Parameters that were fitted: weights, means and sds, less what is fixed or tied.
-    converged : bool
-        Whether the gap is closed (1e-9 nats).
-    passes : int
-        Passes over the tally that the final climbs took; the search before them runs on a coarse
-        copy of it.
-    starts, starts_at_best : int
-        Starting points, and how many led to this optimum.
-    runner_up : float or None
-        Nats by which the next distinct optimum is worse.
+        ``density``, or ``grouped`` where a resolution was given: then `log_likelihood` is that of
+        the cells, else of the density per unit.
     prior_pull : ndarray of shape (K,)
         How far the prior moved each mean, in standard errors; 0 without a prior, NaN where the mean
         could not move.
-    findings : tuple of Finding
-    answer : Answer or None
-        None where no admissible optimum exists; `mixture` then raises.
     """
 
-    n: float
-    n_distinct: int
-    n_batches: int
     likelihood: str
-    log_likelihood: float
-    n_parameters: int
-    gap: float
-    gap_items: float
-    converged: bool
-    passes: int
-    starts: int
-    starts_at_best: int
-    runner_up: float | None
     prior_pull: Floats
-    findings: tuple[Finding, ...]
-    answer: Answer | None
-
-    @property
-    def failed(self) -> bool:
-        """Whether there is no answer."""
-        return self.answer is None
 
     @property
     def mixture(self) -> Mixture:
         """The fitted mixture, in the readings' unit; FitError where there is none."""
-        answer = self._answered()
+        answer = self.answered()
         theta, k = answer.theta, answer.theta.k
         return Mixture(
             theta.weights[:k],
@@ -128,14 +83,9 @@ class Fit:
         )
 
     @property
-    def bic(self) -> float:
-        """Bayesian information criterion: lower is better."""
-        return -2.0 * self.log_likelihood + self.n_parameters * float(np.log(max(self.n, 1.0)))
-
-    @property
     def standard_errors(self) -> StandardErrors:
         """By the observed information; by a bootstrap where that is near singular."""
-        answer = self._answered()
+        answer = self.answered()
         theta, k, c = answer.theta, answer.theta.k, len(answer.theta.weights)
         w = theta.weights
         jacobian = np.diag(w) - np.outer(w, w)  # of the softmax
@@ -176,19 +126,13 @@ class Fit:
         plain : ndarray of the same shape
             At the fitted parameters, not averaged.
         """
-        answer = self._answered()
+        answer = self.answered()
         cells = answer.cells(np.asarray(readings, dtype=np.float64).ravel())
         if len(answer.theta.weights) == 1 or len(cells.z) == 0:
             _, tau, _ = posteriors(cells, answer.theta)
             return tau, tau
         averaged, plain = zip(*(_averaged(block, answer) for block in cells.blocks()), strict=True)
         return np.concatenate(averaged), np.concatenate(plain)
-
-    def _answered(self) -> Answer:
-        if self.answer is None:
-            reasons = " ".join(finding.sentence for finding in self.findings)
-            raise FitError(f"the fit has no answer: {reasons}", remedy="Read .findings first")
-        return self.answer
 
 
 def _averaged(cells: Cells, answer: Answer) -> tuple[Floats, Floats]:
@@ -199,11 +143,10 @@ def _averaged(cells: Cells, answer: Answer) -> tuple[Floats, Floats]:
     top = tau[m, best]
     others = tau.copy()
     others[m, best] = 0.0
-    rest = np.maximum(others.sum(axis=1), np.finfo(float).tiny)
+    rest = np.maximum(others.sum(axis=1), TINY)
     gradient = rows[m, best] - np.einsum("mc,mcp->mp", others / rest[:, None], rows)
     variance = np.einsum("mp,pq,mq->m", gradient, answer.covariance, gradient)
-    log_odds = np.log(np.maximum(top, np.finfo(float).tiny)) - np.log(rest)
-    softened = 1.0 / (1.0 + np.exp(-log_odds / np.sqrt(1.0 + np.pi / 8.0 * variance)))
-    result: Floats = others * ((1.0 - softened) / rest)[:, None]
-    result[m, best] = softened
+    best_averaged = softened(top, rest, variance)
+    result: Floats = others * ((1.0 - best_averaged) / rest)[:, None]
+    result[m, best] = best_averaged
     return result, tau
