@@ -21,7 +21,7 @@ GAP = 1e-9  # nats: nearer to the optimum than this is there
 MAX_PASSES = 2000
 NEAR = 50.0  # nats: further from the summit than this, Newton's parabola is not trusted
 PATIENCE = 3  # cycles without gain where the information is singular: a ridge, not a summit
-NEWTON_TRIALS = 4  # halvings of a step that does not gain
+NEWTON_TRIALS = 6  # quarterings of a step that does not gain: a ridge bends
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,10 +103,10 @@ def _summit(cells: Cells, state: State, limits: Constraints, gap: float, bend: C
 
 
 def _newton_update(cells: Cells, state: State, limits: Constraints, step: Floats) -> State | None:
-    """The Newton step, halved until it gains; None where it does not."""
+    """The Newton step, quartered until it gains; None where it does not."""
     passes = state.passes
-    for halving in range(NEWTON_TRIALS):
-        theta = stepped(state.theta, step * 0.5**halving, limits)
+    for quartered in range(NEWTON_TRIALS):
+        theta = stepped(state.theta, step * 0.25**quartered, limits)
         if theta is None:
             continue
         trial = evaluate(cells, theta, limits, passes)

@@ -28,6 +28,7 @@ ROUGH = 100  # passes of a climb while the search is on
 PATIENCE = 4  # mixtures taken apart without gain before the search ends
 EXPANSIONS = 16  # mixtures taken apart, at most
 CONTENDERS = 20.0  # nats on the coarse copy: further below the best is not climbed on the tally
+FINALISTS = 4  # of them, climbed on the tally itself where it is larger than its coarse copy
 SAME_NATS = 1e-6  # summits nearer than this are one
 
 
@@ -75,9 +76,8 @@ def search(cells: Cells, limits: Constraints, nominal: NDArray[np.bool_], seed: 
         at = _next(summits, taken)
         if at is None:
             break
-        if not summits[at].converged:  # a ridge may end at a spurious optimum: climb it first
-            summits[at] = polish(coarse.cells(cells), summits[at].theta, limits)
-        base = summits[at]
+        # A ridge may end at a spurious optimum: it is climbed before it is taken apart.
+        base = summits[at] = _climbed(coarse.cells(cells), summits[at], limits)
         taken.append(base.objective)
         moves = rearranged(cells, coarse, limits, nominal, base)
         if moves is None:
@@ -108,20 +108,24 @@ def _next(summits: list[Summit], taken: list[float]) -> int | None:
 def _finished(
     cells: Cells, coarse: Coarse, limits: Constraints, summits: list[Summit], reached: list[int]
 ) -> tuple[list[Summit], list[int]]:
-    """The contenders climbed to the very top, on the tally itself."""
+    """The contenders climbed to the very top: on the coarse copy, and the best on the tally."""
     least = _best(summits).objective - CONTENDERS
-    near = [i for i, s in enumerate(summits) if s.objective > least and not s.faults]
-    near = near[:POLISHED] or [0]
-    exact = len(coarse.z) == len(cells.z)
-    climbed = [
-        summits[i] if exact and summits[i].converged else polish(cells, summits[i].theta, limits)
-        for i in near
-    ]
-    passed_over = [i for i, s in enumerate(summits) if exact and s.faults]
-    return _merged(
-        climbed + [summits[i] for i in passed_over],
-        [reached[i] for i in near] + [reached[i] for i in passed_over],
+    near = [i for i, s in enumerate(summits) if s.objective > least and not s.faults] or [0]
+    climbed, members = _merged(
+        [_climbed(coarse.cells(cells), summits[i], limits) for i in near[:POLISHED]],
+        [reached[i] for i in near[:POLISHED]],
     )
+    if len(coarse.z) < len(cells.z):
+        best = [polish(cells, summit.theta, limits) for summit in climbed[:FINALISTS]]
+        return _merged(best, members[:FINALISTS])
+    passed_over = [i for i, s in enumerate(summits) if s.faults]
+    return _merged(
+        climbed + [summits[i] for i in passed_over], members + [reached[i] for i in passed_over]
+    )
+
+
+def _climbed(cells: Cells, summit: Summit, limits: Constraints) -> Summit:
+    return summit if summit.converged else polish(cells, summit.theta, limits)
 
 
 def _round(

@@ -19,17 +19,7 @@ def counted(design: Design, shifts: int) -> Counts:
     return counts
 
 
-@pytest.mark.parametrize("number", [2, 12])
-def test_intervals_cover(number: int) -> None:
-    # Sixty shifts see an interval that is far too short; only the benchmark sees one too long.
-    shifts = 60
-    counts = counted(DESIGNS[number], shifts)
-    least = stats.binom.ppf(SURE, shifts, DESIGNS[number].goal[0])
-    assert min(counts.covered) >= least
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [0, 5, 7, 8, 14])
+@pytest.mark.parametrize("number", [0, 5, 7, 8, 12, 14])
 def test_intervals_cover_in_300_shifts(number: int) -> None:
     shifts = 300
     counts = counted(DESIGNS[number], shifts)
