@@ -6,8 +6,8 @@ from scipy import stats
 from sklearn.mixture import GaussianMixture
 
 from qc.errors import FitError
-from qc.mixture import multivariate_em as em
 from qc.mixture import MultivariateFit, fit_multivariate
+from qc.mixture import multivariate_em as em
 from qc.mixture.multivariate_search import spurious
 from qc.mixture.spurious import Fault
 
