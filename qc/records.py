@@ -238,6 +238,29 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Capability:
+    """Performance of a batch against its specification, with 95 % intervals.
+
+    Attributes
+    ----------
+    pp, ppk : float
+        Overall performance indices; no Pp (None) where only one limit is specified.
+    out_share : float
+        Share of the batch out of specification, by the model.
+    """
+
+    pp: float | None
+    pp_low: float | None
+    pp_high: float | None
+    ppk: float
+    ppk_low: float
+    ppk_high: float
+    out_share: float
+    out_share_low: float
+    out_share_high: float
+
+
+@dataclass(frozen=True, slots=True)
 class BatchRecord:
     """One configured batch in one shift's fit, in the line's unit; None where it cannot be said.
 
@@ -252,6 +275,8 @@ class BatchRecord:
         95 % interval.
     assigned, expected : int, float
         Items of this shift assigned to it; and expected from it (the sum of posteriors).
+    capability : Capability or None
+        None without specification limits, and where the fit is suspect or the sd not resolved.
     """
 
     name: str
@@ -270,6 +295,7 @@ class BatchRecord:
     sd_high: float | None
     assigned: int
     expected: float
+    capability: Capability | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from qc.records import (
     ShiftRecord,
 )
 from reports.audit import Audit, audit_of
+from reports.capability_view import CapabilityRow, capability_of, limits_of
 from reports.figure import Figure, draw
 from reports.formatting import (
     NOTHING,
@@ -138,6 +139,7 @@ class LinePage:
     card: tuple[Check, ...]
     figure: Figure | None
     batches: tuple[BatchRow, ...]
+    capability: tuple[CapabilityRow, ...]
     zones: tuple[ZoneRow, ...]
     held: HeldView
     method: Method | None
@@ -168,6 +170,7 @@ def line_page(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | N
         card=report_card(record, tally, scale),
         figure=draw("fig0", record, tally, scale) if tally is not None and drawable else None,
         batches=tuple(_batch(record, k, scale) for k in range(len(record.batches))),
+        capability=capability_of(record, scale),
         zones=tuple(
             ZoneRow(words, zone.disposition.label, _batch_name(record, zone.batch))
             for zone in rule_of(record)
@@ -212,11 +215,6 @@ def _gauge(record: LineRecord, scale: Scale) -> str:
 def _batch(record: LineRecord, k: int, scale: Scale) -> BatchRow:
     row: BatchRecord = record.batches[k]
     spec = record.line.batches[k]
-    limits = [
-        f"{word} {scale.bare(limit)}"
-        for word, limit in (("LSL", spec.lsl), ("USL", spec.usl))
-        if limit is not None
-    ]
     if row.ran:
         share = share_estimate(row.share, row.share_se)
         interval = share_interval(row.share_low, row.share_high)
@@ -234,7 +232,7 @@ def _batch(record: LineRecord, k: int, scale: Scale) -> BatchRow:
         sd=scale.estimate(row.sd, row.sd_se) if row.ran else "",
         sd_interval=scale.interval(row.sd_low, row.sd_high) if row.ran else "",
         nominal=NOTHING if spec.nominal is None else scale.reading(spec.nominal),
-        limits=", ".join(limits) or "no specification",
+        limits=limits_of(spec, scale),
         assigned=count(row.assigned),
         expected=fixed(row.expected, 0 if row.expected >= 100 else 1),
     )

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from qc.errors import ShiftmixError
 from qc.findings import Finding, Severity
+from qc.inspection.batches import batch_records
 from qc.inspection.diagnosis import Goodness, goodness, separation, verdict
-from qc.inspection.disposition import Rule, make_rule, nothing_decided, stacked, zones
+from qc.inspection.disposition import make_rule, nothing_decided, stacked, zones
 from qc.inspection.identity import BatchFit, fit_batches
 from qc.inspection.readings import INVALID_REASONS, invalid_reasons, tally_of
 from qc.mixture import Tally
 from qc.plant import Line, Shift
 from qc.records import (
-    BatchRecord,
     Counts,
     Disposition,
     Dispositions,
@@ -98,7 +98,7 @@ def inspect_line(
         verdict=judged if stop is None else None,
         findings=tuple(findings),
         counts=counts,
-        batches=_batch_records(line, fitted, rule, tally, counts),
+        batches=batch_records(line, fitted, rule, tally, counts, judged),
         fit=_fit_record(fitted, test, judged, by_valid, tally),
         window=tuple(shift_tally.source for shift_tally in used),
         zones=() if rule is None else zones(rule, tally),
@@ -253,61 +253,6 @@ def _status(assessed: bool, findings: list[Finding]) -> LineStatus:
         return LineStatus.NOT_ASSESSED
     action = any(finding.severity is Severity.ACTION for finding in findings)
     return LineStatus.ACTION if action else LineStatus.OK
-
-
-def _batch_records(
-    line: Line, fitted: BatchFit | None, rule: Rule | None, tally: Tally, counts: Counts
-) -> tuple[BatchRecord, ...]:
-    if fitted is None or rule is None:
-        return ()
-    posterior, stray = rule.posteriors(tally.values)
-    expected = (tally.counts * ~stray) @ posterior
-    records = []
-    for b, batch in enumerate(line.batches):
-        k = fitted.component[b]
-        if k is None or fitted.fit.mixture.weights[k] == 0:
-            high = fitted.share_bound[b]
-            nothing = (None,) * 8
-            records.append(
-                BatchRecord(batch.name, False, 0.0, None, 0.0, high, *nothing,
-                            counts.by_batch[b], float(expected[b]))
-            )  # fmt: skip
-            continue
-        records.append(_batch_record(batch.name, fitted, k, counts.by_batch[b], float(expected[b])))
-    return tuple(records)
-
-
-def _batch_record(
-    name: str, fitted: BatchFit, k: int, assigned: int, expected: float
-) -> BatchRecord:
-    mixture, se, interval = fitted.fit.mixture, fitted.fit.standard_errors, fitted.fit.intervals
-    step = fitted.fit.answer.width * fitted.fit.answer.scale if fitted.fit.answer else 0.0
-    resolved = float(mixture.sds[k]) >= 0.5 * step
-
-    def known(value: float) -> float | None:
-        return float(value) if np.isfinite(value) else None
-
-    def sd_known(value: float) -> float | None:
-        return known(value) if resolved else None
-
-    return BatchRecord(
-        name=name,
-        ran=True,
-        share=float(mixture.weights[k]),
-        share_se=known(se.weights[k]),
-        share_low=known(interval.weights[k, 0]),
-        share_high=known(interval.weights[k, 1]),
-        mean=float(mixture.means[k, 0]),
-        mean_se=known(se.means[k]),
-        mean_low=known(interval.means[k, 0]),
-        mean_high=known(interval.means[k, 1]),
-        sd=float(mixture.sds[k]),
-        sd_se=sd_known(se.sds[k]),
-        sd_low=sd_known(interval.sds[k, 0]),
-        sd_high=sd_known(interval.sds[k, 1]),
-        assigned=assigned,
-        expected=expected,
-    )
 
 
 def _fit_record(

@@ -96,6 +96,14 @@ class Fit(FitEvidence[Answer]):
         # A coordinate that could not move (on a bound, or of a batch without items) has none.
         return StandardErrors(*(np.where(se > 0, se, np.nan) for se in (weights, means, sds)))
 
+    def spread_of(self, k: int) -> Floats:
+        """Covariance (2, 2) of the estimates of batch k's mean, in its unit, and of its log sd."""
+        answer = self.answered()
+        c = len(answer.theta.weights)
+        at = [c + k, c + answer.theta.k + k]
+        units = np.array([answer.scale, 1.0])
+        return np.asarray(answer.covariance[np.ix_(at, at)] * np.outer(units, units))
+
     @property
     def intervals(self) -> Intervals:
         """95 % intervals of weights, means and sds."""

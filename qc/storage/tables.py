@@ -73,6 +73,17 @@ BATCH_FIELDS = {
     "assigned": WHOLE,
     "expected": NUMBER,
 }
+CAPABILITY_FIELDS = {
+    "pp": NUMBER,
+    "pp_low": NUMBER,
+    "pp_high": NUMBER,
+    "ppk": NUMBER,
+    "ppk_low": NUMBER,
+    "ppk_high": NUMBER,
+    "out_share": NUMBER,  # share of the batch out of specification, by the model
+    "out_share_low": NUMBER,
+    "out_share_high": NUMBER,
+}
 FIT_FIELDS = {
     "likelihood": TEXT,
     "n_distinct": WHOLE,
@@ -96,6 +107,7 @@ FIT_SCHEMA = pa.schema(
         "line": TEXT,
         "unit": TEXT,
         **BATCH_FIELDS,
+        **CAPABILITY_FIELDS,
         "n_items": WHOLE,  # that the fit rests on, all shifts of its window together
         "verdict": TEXT,
         "status": TEXT,
@@ -110,7 +122,9 @@ def fits_table(records: Iterable[LineRecord]) -> pa.Table:
     for record in records:
         fit = {} if record.fit is None else asdict(record.fit)
         for batch in record.batches:
+            against = {} if batch.capability is None else asdict(batch.capability)
             row = {"line": record.line.name, "unit": record.line.unit, **asdict(batch), **fit}
+            row |= against
             row |= {"batch": batch.name, "verdict": record.verdict, "status": record.status}
             rows.append({name: row.get(name) for name in FIT_SCHEMA.names})
     return pa.Table.from_pylist(rows, schema=FIT_SCHEMA)
