@@ -12,8 +12,9 @@ from qc.errors import ShiftmixError
 from qc.findings import Finding, Severity
 from qc.inspection.batches import batch_records
 from qc.inspection.diagnosis import Goodness, goodness, separation, verdict
-from qc.inspection.disposition import make_rule, nothing_decided, stacked, zones
+from qc.inspection.disposition import Rule, make_rule, nothing_decided, stacked, zones
 from qc.inspection.identity import BatchFit, fit_batches
+from qc.inspection.order import BatchOrder, batch_order, order_findings
 from qc.inspection.readings import INVALID_REASONS, invalid_reasons, tally_of
 from qc.mixture import Tally
 from qc.plant import Line, Shift
@@ -84,6 +85,7 @@ def inspect_line(
             judged, doubts = verdict(fitted.fit.converged, test, line.unit)
             findings.extend(doubts)
             rule = make_rule(fitted, line, tally)
+            findings.extend(_in_order(line, readings, valid, fitted, rule, tally))
     else:
         findings.append(stop[1])
     why = stop[0] if stop is not None else Reason.FIT_FAILED
@@ -185,6 +187,32 @@ def _not_assessable(line: Line, reasons: Codes, tally: Tally) -> tuple[Reason, F
             "readings.invalid", Severity.ACTION, sentence, remedy=remedy
         )
     return None
+
+
+def _in_order(
+    line: Line,
+    readings: LineReadings,
+    valid: NDArray[np.bool_],
+    fitted: BatchFit,
+    rule: Rule,
+    tally: Tally,
+) -> list[Finding]:
+    """What the times of the items say of the batches; nothing where no times are recorded."""
+    if readings.measured_at is None:
+        return []
+    timed = valid & ~np.isnat(readings.measured_at)
+    times, x = readings.measured_at[timed], readings.values[timed]
+    posterior, stray = rule.posteriors(tally.values)
+    posterior[stray] = 0.0
+    index = tally.index(x)
+    orders: list[BatchOrder | None] = []
+    for b, k in enumerate(fitted.component):
+        if k is None:
+            orders.append(None)
+            continue
+        mean, sd = fitted.fit.mixture.means[k, 0], fitted.fit.mixture.sds[k]
+        orders.append(batch_order(times, x, posterior[index, b], float(mean), float(sd)))
+    return order_findings([batch.name for batch in line.batches], orders)
 
 
 def _per_item(
