@@ -1,4 +1,4 @@
-"""Is the fit to be believed? Goodness of fit, separation, and the verdict they give.
+"""Is the fit to be believed? Goodness of fit, the check of K, separation, and the verdict.
 
 With a million items every model is significantly wrong, so a fit is suspect only if the G-test
 rejects it *and* the misfit is large enough to matter: the effect size is Cohen's w, freed of its
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from qc.findings import Finding, Severity
-from qc.mixture import Mixture, Tally
+from qc.mixture import Fit, Mixture, Tally
+from qc.mixture.one_more import OneMore
 from qc.records import Verdict
 
 Floats = NDArray[np.float64]
@@ -22,6 +23,9 @@ Floats = NDArray[np.float64]
 SPARSE = 5.0  # expected items: cells with fewer are pooled with their neighbours
 GOODNESS_P = 1e-3
 GOODNESS_EFFECT = 0.06
+ONE_MORE_BIC = 2.0  # the BIC must prefer one batch more by this much ...
+ONE_MORE_GAIN = 5e-5  # ... and it must gain so many nats an item: with a million all is significant
+ONE_MORE_SHARE = 0.005  # a smaller one is a cluster of strays
 CONTINUOUS_BINS = 60  # cells of about equal probability where readings are continuous
 
 
@@ -83,6 +87,22 @@ def verdict(
         suspect = Finding("fit.suspect", Severity.ACTION, sentence, remedy=remedy)
         return Verdict.SUSPECT, (suspect,)
     return (Verdict.GOOD if converged else Verdict.SUSPECT), ()
+
+
+def unknown_batch(more: OneMore | None, fit: Fit, unit: str) -> Finding | None:
+    """The finding that one batch more fits the readings better, where that is so."""
+    if more is None or more.share < ONE_MORE_SHARE:
+        return None
+    strong = 2.0 * more.gain - 3.0 * np.log(fit.n) > ONE_MORE_BIC
+    if not strong or more.gain < ONE_MORE_GAIN * fit.n:
+        return None
+    sentence = (
+        f"One batch more would fit the readings better: {100 * more.share:.2g} % of the items, "
+        f"near {more.mean:.4g} {unit}. That is a size that is not configured, or a batch that is "
+        "not normal: expected errors are not stated."
+    )
+    remedy = "Look at the histogram there: was another size run, or is a batch skewed?"
+    return Finding("fit.one_more", Severity.ACTION, sentence, remedy=remedy)
 
 
 def _inner_edges(tally: Tally, mixture: Mixture) -> Floats:

@@ -19,6 +19,7 @@ from scipy.optimize import brentq, linear_sum_assignment
 
 from qc.findings import Finding, Severity
 from qc.mixture import BatchPrior, Fit, Mixture, Tally, fit_tally
+from qc.mixture.one_more import OneMore, one_batch_more
 from qc.plant import Batch, Line
 from qc.records import LastBatches
 
@@ -124,6 +125,12 @@ def prior_of(batch: Batch) -> BatchPrior | None:
         fixed_mean=batch.fixed in ("mean", "both"),
         fixed_sd=batch.fixed in ("sd", "both"),
     )
+
+
+def check_of_k(tally: Tally, line: Line, fitted: BatchFit) -> OneMore | None:
+    """The best batch to add to those that ran."""
+    ran = [batch for batch, k in zip(line.batches, fitted.component, strict=True) if k is not None]
+    return one_batch_more(tally, fitted.fit, [prior_of(batch) for batch in ran], line.spread)
 
 
 def _fit(tally: Tally, line: Line, running: list[int]) -> Fit:

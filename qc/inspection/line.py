@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from qc.errors import ShiftmixError
 from qc.findings import Finding, Severity
 from qc.inspection.batches import batch_records
-from qc.inspection.diagnosis import Goodness, goodness, separation, verdict
+from qc.inspection.diagnosis import Goodness, goodness, separation, unknown_batch, verdict
 from qc.inspection.disposition import Rule, make_rule, nothing_decided, stacked, zones
-from qc.inspection.identity import BatchFit, fit_batches
+from qc.inspection.identity import BatchFit, check_of_k, fit_batches
 from qc.inspection.order import BatchOrder, batch_order, order_findings
 from qc.inspection.readings import INVALID_REASONS, invalid_reasons, tally_of
 from qc.mixture import Tally
@@ -84,6 +84,12 @@ def inspect_line(
             test = goodness(together, fitted.fit.mixture)
             judged, doubts = verdict(fitted.fit.converged, test, line.unit)
             findings.extend(doubts)
+            if judged is Verdict.GOOD:
+                more = check_of_k(together, line, fitted)
+                unknown = unknown_batch(more, fitted.fit, line.unit)
+                if unknown is not None:
+                    judged = Verdict.SUSPECT
+                    findings.append(unknown)
             rule = make_rule(fitted, line, tally)
             findings.extend(_in_order(line, readings, valid, fitted, rule, tally))
     else:
