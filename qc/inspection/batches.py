@@ -5,28 +5,32 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qc.inspection.capability import capability
-from qc.inspection.disposition import Rule
 from qc.inspection.identity import BatchFit
 from qc.mixture import Tally
 from qc.plant import Line
 from qc.records import BatchRecord, Counts, Verdict
 
+Floats = NDArray[np.float64]
+
 
 def batch_records(
     line: Line,
     fitted: BatchFit | None,
-    rule: Rule | None,
+    memberships: Floats | None,
     tally: Tally,
     counts: Counts,
     judged: Verdict,
 ) -> tuple[BatchRecord, ...]:
-    """The record of each configured batch, in their order; none where there is no fit."""
-    if fitted is None or rule is None:
+    """The record of each configured batch, in their order; none where there is no fit.
+
+    `memberships` are the posteriors at the tally's readings, (n_distinct, B).
+    """
+    if fitted is None or memberships is None:
         return ()
-    posterior, stray = rule.posteriors(tally.values)
-    expected = (tally.counts * ~stray) @ posterior
+    expected = tally.counts @ memberships
     records = []
     for b, batch in enumerate(line.batches):
         k = fitted.component[b]

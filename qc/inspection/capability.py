@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtr
 
+from qc.mixture.result import Z95
 from qc.records import Capability
 
 Floats = NDArray[np.float64]
 
-Z95 = 1.959963984540054
 SQRT_2PI = float(np.sqrt(2.0 * np.pi))
 
 

@@ -71,6 +71,12 @@ class Rule:
                 result[:, b] = own[:, component]
         return result, stray
 
+    def memberships(self, x: Floats) -> Floats:
+        """Posterior of each configured batch, (m, B); none of a stray's."""
+        posterior, stray = self.posteriors(x)
+        posterior[stray] = 0.0
+        return posterior
+
     def tail(self, x: Floats) -> Floats:
         """Largest two-sided tail probability of x under any batch that ran, (m,).
 

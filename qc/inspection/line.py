@@ -12,7 +12,7 @@ from qc.errors import ShiftmixError
 from qc.findings import Finding, Severity
 from qc.inspection.batches import batch_records
 from qc.inspection.diagnosis import Goodness, goodness, separation, unknown_batch, verdict
-from qc.inspection.disposition import Rule, make_rule, nothing_decided, stacked, zones
+from qc.inspection.disposition import make_rule, nothing_decided, stacked, zones
 from qc.inspection.identity import BatchFit, check_of_k, fit_batches
 from qc.inspection.order import BatchOrder, batch_order, order_findings
 from qc.inspection.readings import INVALID_REASONS, invalid_reasons, tally_of
@@ -35,6 +35,7 @@ from qc.records import (
 )
 
 Codes = NDArray[np.int16]
+Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 REJECTS_SHOWN = 100
@@ -76,7 +77,7 @@ def inspect_line(
     together, used, unused = _with_window(tally, window)
     findings.extend(unused)
     stop = _not_assessable(line, reasons, tally)
-    fitted, rule, test, judged = None, None, None, Verdict.FAILED
+    fitted, rule, memberships, test, judged = None, None, None, None, Verdict.FAILED
     if stop is None:
         fitted = fit_batches(together, line, last)
         findings.extend(fitted.findings)
@@ -91,7 +92,8 @@ def inspect_line(
                     judged = Verdict.SUSPECT
                     findings.append(unknown)
             rule = make_rule(fitted, line, tally)
-            findings.extend(_in_order(line, readings, valid, fitted, rule, tally))
+            memberships = rule.memberships(tally.values)
+            findings.extend(_in_order(line, readings, valid, fitted, memberships, tally))
     else:
         findings.append(stop[1])
     why = stop[0] if stop is not None else Reason.FIT_FAILED
@@ -106,7 +108,7 @@ def inspect_line(
         verdict=judged if stop is None else None,
         findings=tuple(findings),
         counts=counts,
-        batches=batch_records(line, fitted, rule, tally, counts, judged),
+        batches=batch_records(line, fitted, memberships, tally, counts, judged),
         fit=_fit_record(fitted, test, judged, by_valid, tally),
         window=tuple(shift_tally.source for shift_tally in used),
         zones=() if rule is None else zones(rule, tally),
@@ -200,7 +202,7 @@ def _in_order(
     readings: LineReadings,
     valid: NDArray[np.bool_],
     fitted: BatchFit,
-    rule: Rule,
+    memberships: Floats,
     tally: Tally,
 ) -> list[Finding]:
     """What the times of the items say of the batches; nothing where no times are recorded."""
@@ -208,8 +210,6 @@ def _in_order(
         return []
     timed = valid & ~np.isnat(readings.measured_at)
     times, x = readings.measured_at[timed], readings.values[timed]
-    posterior, stray = rule.posteriors(tally.values)
-    posterior[stray] = 0.0
     index = tally.index(x)
     orders: list[BatchOrder | None] = []
     for b, k in enumerate(fitted.component):
@@ -217,7 +217,7 @@ def _in_order(
             orders.append(None)
             continue
         mean, sd = fitted.fit.mixture.means[k, 0], fitted.fit.mixture.sds[k]
-        orders.append(batch_order(times, x, posterior[index, b], float(mean), float(sd)))
+        orders.append(batch_order(times, x, memberships[index, b], float(mean), float(sd)))
     return order_findings([batch.name for batch in line.batches], orders)
 
 

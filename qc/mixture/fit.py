@@ -130,7 +130,7 @@ def fit_tally(
     width = 0.0 if tally.resolution is None else tally.resolution / scale
     level = log_level(limit, tally.values, scale)
     cells = Cells((tally.values - location) / scale, tally.counts, width, level)
-    floor = max(SD_FLOOR, SD_FLOOR_STEPS * width)
+    floor = sd_floor(width)
     span = (float(cells.z[0]), float(cells.z[-1]))
     limits = constraints(known, location, scale, span, floor, Spread(spread))
     nominal = np.array([prior is not None for prior in known])
@@ -149,6 +149,11 @@ def fit_tally(
         order = np.lexsort((summit.theta.sds, summit.theta.means))
     units = (location, scale, width, limit)
     return _answer(tally, cells, limits, found, rank, summit, order, units)
+
+
+def sd_floor(width: float) -> float:
+    """Least sd in standard units, for a cell of that width; it guards the iteration only."""
+    return max(SD_FLOOR, SD_FLOOR_STEPS * width)
 
 
 def _answer(

@@ -216,6 +216,6 @@ def _distribution(cells: Cells, theta: Theta, z: Floats) -> Floats:
     """Distribution function of a mixture in standard units; the background from end to end."""
     value = ndtr((z[:, None] - theta.means) / theta.sds) @ theta.weights[: theta.k]
     if cells.background is not None:
-        level = float(np.exp(cells.background[0]))  # uniform while the search is on
+        level = float(np.exp(cells.background[0]))  # near enough where it has steps
         value = value + theta.weights[theta.k] * level * (z - cells.z[0])
     return np.asarray(value)

@@ -9,20 +9,19 @@ search.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from qc.mixture.fit import SD_FLOOR, SD_FLOOR_STEPS
+from qc.mixture.fit import sd_floor
 from qc.mixture.insertions import insertions
-from qc.mixture.likelihood import Cells, log_likelihood
+from qc.mixture.likelihood import log_likelihood
 from qc.mixture.polish import polish
 from qc.mixture.priors import BatchPrior, Spread, constraints
 from qc.mixture.result import Fit
 from qc.mixture.runs import coarsen, short_runs
 from qc.mixture.starts import bounded
-from qc.mixture.strays import log_level
 from qc.mixture.tally import Tally
 
 CLIMBED = 4
@@ -58,18 +57,15 @@ def one_batch_more(
     """
     answer = fit.answered()
     rest, k = answer.theta, answer.theta.k
-    z = (tally.values - answer.location) / answer.scale
-    level = log_level(answer.background, tally.values, answer.scale)
-    cells = Cells(z, tally.counts, answer.width, level)
+    cells = replace(answer.cells(tally.values), n=tally.counts)
     coarse = coarsen(cells)
     small = coarse.cells(cells)
-    floor = max(SD_FLOOR, SD_FLOOR_STEPS * answer.width)
     limits = constraints(
         [*priors, None],
         answer.location,
         answer.scale,
-        (float(z[0]), float(z[-1])),
-        floor,
+        (float(cells.z[0]), float(cells.z[-1])),
+        sd_floor(answer.width),
         Spread(spread),
     )
     asked = insertions(cells, coarse, rest)
