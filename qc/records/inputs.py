@@ -1,0 +1,120 @@
+"""What storage hands to the inspection: readings, rejects, and what earlier shifts left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qc.findings import Finding
+from qc.mixture import Tally
+from qc.records.decisions import Bools, Floats
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file of measurements that was read.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the root of the readings, with forward slashes.
+    n_rows : int
+        Rows of this line in the file.
+    size : int
+        Bytes.
+    """
+
+    path: str
+    sha256: str
+    n_rows: int
+    size: int
+    checksummed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row, or with `row` None a whole file, that could not be used.
+
+    Attributes
+    ----------
+    reason : str
+        Stable words: ``no id``, ``id too long``, ``conflicting duplicate``, ``surplus copy``,
+        ``file refused``, ...
+    row : int or None
+        0-based row in the file.
+    detail : str
+        What was met, with the value.
+    """
+
+    reason: str
+    path: str
+    row: int | None
+    item_id: str | None
+    detail: str
+    remedy: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LineReadings:
+    """What storage read of one line's shift; arrays have one entry an accepted item, in file order.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_items,)
+        Readings in the line's unit; NaN where null.
+    is_null : ndarray of shape (n_items,)
+    measured_at : ndarray of datetime64[ns], shape (n_items,), or None
+        UTC; NaT where null.
+    items : pyarrow.Table
+        The input's columns, n_items rows; only storage looks inside.
+    rejects : tuple of Reject
+        Rows (and files) left out.
+    n_rows : int
+        Rows of this line in the files that could be read: accepted plus rejected.
+    """
+
+    line: str
+    values: Floats
+    is_null: Bools
+    measured_at: NDArray[np.datetime64] | None
+    items: Any
+    files: tuple[SourceFile, ...]
+    rejects: tuple[Reject, ...]
+    findings: tuple[Finding, ...]
+    n_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastBatches:
+    """Where batches without a nominal lay in the last published shift that has them.
+
+    `batches` are names with mean and sd, in the line's unit.
+    """
+
+    date: date
+    shift: str
+    batches: tuple[tuple[str, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowShift:
+    """A published shift whose tally the fit rests on."""
+
+    date: date
+    shift: str
+    version: str
+    n_items: int
+    tally_sha256: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowTally:
+    """The stored tally of an earlier shift, with what names it."""
+
+    source: WindowShift
+    tally: Tally

@@ -1,0 +1,134 @@
+"""The record of a line's shift and of the whole shift, and what reports show beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qc.findings import Finding
+from qc.mixture import Tally
+from qc.plant import Line, Shift
+from qc.records.decisions import Counts, Dispositions, LineStatus, Verdict, Zone
+from qc.records.fits import BatchRecord, FitRecord
+from qc.records.inputs import Reject, SourceFile, WindowShift
+
+
+@dataclass(frozen=True, slots=True)
+class LineRecord:
+    """All that is small of one line's shift; published as JSON, and the only source of a report.
+
+    Attributes
+    ----------
+    line : Line
+        The line's configuration as it was used.
+    verdict : Verdict or None
+        None where no fit was tried (too few items, or an error).
+    window : tuple of WindowShift
+        Earlier shifts that the fit covers, oldest first; this shift is not among them.
+    zones : tuple of Zone
+        The rule that was applied, along the reading axis, ascending.
+    rejects : tuple of Reject
+        At most the first 100; `counts` has them all and rejects.parquet lists them all.
+    config_sha256, input_sha256 : str
+        What the result is a function of, beside the code.
+    error : str or None
+        Why the line could not be read or computed (status ``error``).
+    """
+
+    line: Line
+    shift: Shift
+    status: LineStatus
+    verdict: Verdict | None
+    findings: tuple[Finding, ...]
+    counts: Counts
+    batches: tuple[BatchRecord, ...]
+    fit: FitRecord | None
+    window: tuple[WindowShift, ...]
+    zones: tuple[Zone, ...]
+    files: tuple[SourceFile, ...]
+    rejects: tuple[Reject, ...]
+    config_sha256: str
+    input_sha256: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LineResult:
+    """What the inspection found: the record, this shift's tally, and each item's disposition.
+
+    Attributes
+    ----------
+    by_reading : Dispositions
+        One entry a distinct reading, and one a kind of invalid reading.
+    index : ndarray of int64, shape (n_items,)
+        Item -> entry of `by_reading`.
+    """
+
+    record: LineRecord
+    tally: Tally
+    by_reading: Dispositions
+    index: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldItem:
+    """An item on hold, as a report lists it; texts are exactly as recorded."""
+
+    item_id: str
+    reading: float
+    disposition: str
+    reason: str
+    batch: str | None
+    posterior: float | None
+    runner_up: str | None
+    conforming: bool | None
+    measured_at: str | None
+    lot: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftRecord:
+    """All that is small of one shift of the plant: what the pages and the artifacts are made of.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        About the shift as a whole: lines in the data that are not configured, lines without data.
+    software : str
+        Version and hash of the code that made it.
+    """
+
+    plant: str
+    time_zone: str
+    shift: Shift
+    lines: tuple[LineRecord, ...]
+    findings: tuple[Finding, ...]
+    software: str
+
+    def fitted_batches(self, line: str) -> dict[str, tuple[float, float]]:
+        """Mean and sd of each batch of a line that ran, by its name."""
+        return {
+            batch.name: (batch.mean, batch.sd)
+            for record in self.lines
+            if record.line.name == line
+            for batch in record.batches
+            if batch.mean is not None and batch.sd is not None
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LineEvidence:
+    """What a line's page shows beside its record.
+
+    Attributes
+    ----------
+    tally : Tally or None
+        This shift's valid readings; None where the line could not be read.
+    held : tuple of HeldItem
+        The first held items (at most 100); the record's counts say how many there are.
+    """
+
+    tally: Tally | None
+    held: tuple[HeldItem, ...]
