@@ -1,67 +1,36 @@
-"""Is the fit to be believed? Goodness of fit, the check of K, separation, and the verdict.
+"""Is the fit to be believed? Goodness of fit, shape, the check of K, separation, and the verdict.
 
-With a million items every model is significantly wrong, so a fit is suspect only if the G-test
-rejects it *and* the misfit is large enough to matter: the effect size is Cohen's w, freed of its
+With a million items every model is significantly wrong, so a fit is suspect only if a test rejects
+it *and* the misfit is large enough to matter. The G-test's effect size is Cohen's w, freed of its
 bias, w = sqrt(max(0, (X^2 - dof) / n)); normal readings of skewness g have w near |g| / sqrt(6).
+A shape has the skewness and excess kurtosis themselves.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
 
 from qc.findings import Finding, Severity
-from qc.mixture import Fit, Mixture, Tally
+from qc.mixture import Fit, Mixture
+from qc.mixture.goodness import Goodness, Shape
 from qc.mixture.one_more import OneMore
 from qc.records import Verdict
 
 Floats = NDArray[np.float64]
 
-SPARSE = 5.0  # expected items: cells with fewer are pooled with their neighbours
 GOODNESS_P = 1e-3
 GOODNESS_EFFECT = 0.06
+SHAPE_P = 4e-3  # of each of the three questions about the shape ...
+SKEWNESS = 0.1  # ... and the batches must be skewed by this much,
+KURTOSIS = 0.2  # or their excess kurtosis be so far from 0: less changes no decision
+SHAPE_ERRORS = 2.0  # a batch is named with its own shape where that is so many standard errors
+STRONG = 1.2  # a larger estimate is told without its figure: it is that of one step
 ONE_MORE_BIC = 2.0  # the BIC must prefer one batch more by this much ...
 ONE_MORE_GAIN = 5e-5  # ... and it must gain so many nats an item: with a million all is significant
 ONE_MORE_SHARE = 0.005  # a smaller one is a cluster of strays
-CONTINUOUS_BINS = 60  # cells of about equal probability where readings are continuous
-
-
-@dataclass(frozen=True, slots=True)
-class Goodness:
-    """G-test of a fit on its tally: p value, effect size, and where the misfit is largest."""
-
-    p: float
-    effect: float
-    at: float
-
-
-def goodness(tally: Tally, mixture: Mixture) -> Goodness | None:
-    """Test a mixture on a tally; None where too few cells are left to test it.
-
-    Cells are the gauge's steps, or cells of about equal probability for continuous readings;
-    neighbours with fewer than 5 expected items are pooled.
-    """
-    inner = _inner_edges(tally, mixture)
-    expected = tally.n * np.diff(mixture.distribution(inner), prepend=0.0, append=1.0)
-    cell = np.searchsorted(inner, tally.values, side="right")
-    observed = np.bincount(cell, tally.counts, minlength=len(inner) + 1)
-    first = _pool(expected)
-    observed, pooled = np.add.reduceat(observed, first), np.add.reduceat(expected, first)
-    parameters = 3 * mixture.n_batches - 1 + (mixture.background is not None)
-    dof = len(pooled) - 1 - parameters
-    if dof < 1:
-        return None
-    seen = observed > 0
-    statistic = 2.0 * float(observed[seen] @ np.log(observed[seen] / pooled[seen]))
-    squares = (observed - pooled) ** 2 / pooled
-    effect = float(np.sqrt(max(0.0, (squares.sum() - dof) / tally.n)))
-    # The reading in the middle of the worst cell; an outer cell is named by its neighbour.
-    worst = min(max(int(first[squares.argmax()]), 1), len(inner) - 1)
-    at = float(0.5 * (inner[worst - 1] + inner[worst]))
-    return Goodness(float(chi2.sf(statistic, dof)), effect, at)
 
 
 def separation(mixture: Mixture) -> float | None:
@@ -75,18 +44,80 @@ def separation(mixture: Mixture) -> float | None:
 
 
 def verdict(
-    converged: bool, test: Goodness | None, unit: str
+    converged: bool, test: Goodness | None, names: Sequence[str], unit: str
 ) -> tuple[Verdict, tuple[Finding, ...]]:
-    """Whether the fit is to be believed, and why not."""
-    if test is not None and test.p < GOODNESS_P and test.effect > GOODNESS_EFFECT:
+    """Whether the fit is to be believed, and why not.
+
+    Parameters
+    ----------
+    converged : bool
+    test : Goodness or None
+        None where it could not be tested.
+    names : sequence of str
+        Of the batches that ran, in the order of the mixture's components.
+    unit : str
+    """
+    if test is None:
+        return (Verdict.GOOD if converged else Verdict.SUSPECT), ()
+    findings = []
+    shape = _shape_in_words(test, names)
+    if shape:
+        sentence = f"{shape}: expected errors are not stated."
+        remedy = "Look at the histogram: tool wear, sorted-out items, outliers, or an unknown size"
+        findings.append(Finding("fit.shape", Severity.ACTION, sentence, remedy=remedy))
+    elif test.p < GOODNESS_P and test.effect > GOODNESS_EFFECT:
         sentence = (
             f"The readings do not follow the fitted batches (effect size {test.effect:.2f}, worst "
             f"near {test.at:.4g} {unit}): expected errors are not stated."
         )
         remedy = "Look at the histogram: a skewed batch, an unknown size, or heaped readings"
-        suspect = Finding("fit.suspect", Severity.ACTION, sentence, remedy=remedy)
-        return Verdict.SUSPECT, (suspect,)
-    return (Verdict.GOOD if converged else Verdict.SUSPECT), ()
+        findings.append(Finding("fit.suspect", Severity.ACTION, sentence, remedy=remedy))
+    good = converged and not findings
+    return (Verdict.GOOD if good else Verdict.SUSPECT), tuple(findings)
+
+
+def _shape_in_words(test: Goodness, names: Sequence[str]) -> str:
+    """How the batches depart from the normal shape; empty where that cannot be shown."""
+    skewed = test.skewness_p < SHAPE_P and abs(test.common.skewness) > SKEWNESS
+    tailed = test.kurtosis_p < SHAPE_P and abs(test.common.kurtosis) > KURTOSIS
+    own = [
+        (name, words)
+        for name, shape in zip(names, test.batches, strict=True)
+        if (words := _departure(shape))
+    ]
+    if not (skewed or tailed or (test.shape_p < SHAPE_P and own)):
+        return ""
+    if own:
+        return "; ".join(f"Batch {name} is {words}" for name, words in own)
+    told = []
+    if skewed:
+        told.append(_skewed(test.common))
+    if tailed:
+        told.append(_tailed(test.common))
+    return f"The batches are {' and '.join(told)}"
+
+
+def _departure(shape: Shape) -> str:
+    told = []
+    if abs(shape.skewness) > max(SKEWNESS, SHAPE_ERRORS * shape.skewness_se):
+        told.append(_skewed(shape))
+    if abs(shape.kurtosis) > max(KURTOSIS, SHAPE_ERRORS * shape.kurtosis_se):
+        told.append(_tailed(shape))
+    return " and ".join(told)
+
+
+def _skewed(shape: Shape) -> str:
+    way = "upwards" if shape.skewness > 0 else "downwards"
+    if abs(shape.skewness) > STRONG:
+        return f"strongly skewed {way}"
+    return f"skewed {way} (skewness about {shape.skewness:.2g} ± {shape.skewness_se:.1g})"
+
+
+def _tailed(shape: Shape) -> str:
+    way = "heavy-tailed" if shape.kurtosis > 0 else "flatter than a normal distribution"
+    if abs(shape.kurtosis) > STRONG:
+        return f"far {way}" if shape.kurtosis < 0 else f"very {way}"
+    return f"{way} (excess kurtosis about {shape.kurtosis:.2g} ± {shape.kurtosis_se:.1g})"
 
 
 def unknown_batch(more: OneMore | None, fit: Fit, unit: str) -> Finding | None:
@@ -103,30 +134,3 @@ def unknown_batch(more: OneMore | None, fit: Fit, unit: str) -> Finding | None:
     )
     remedy = "Look at the histogram there: was another size run, or is a batch skewed?"
     return Finding("fit.one_more", Severity.ACTION, sentence, remedy=remedy)
-
-
-def _inner_edges(tally: Tally, mixture: Mixture) -> Floats:
-    """Edges between the cells; the outer cells are open."""
-    low, high = float(tally.values[0]), float(tally.values[-1])
-    if tally.resolution is not None:
-        # Steps that no item shows count too; a stray far off must not make millions of them.
-        steps = round((high - low) / tally.resolution)
-        if steps <= 20 * len(tally) + 1000:
-            return np.asarray(low + tally.resolution * (np.arange(steps) + 0.5))
-        return np.asarray(0.5 * (tally.values[1:] + tally.values[:-1]))
-    grid = np.linspace(low, high, 20_001)
-    bins = int(min(CONTINUOUS_BINS, max(3 * mixture.n_batches + 3, tally.n / (2 * SPARSE))))
-    return np.unique(np.interp(np.arange(1, bins) / bins, mixture.distribution(grid), grid))
-
-
-def _pool(expected: Floats) -> NDArray[np.int64]:
-    """First cell of each pool of neighbours that together expect enough items."""
-    first, total = [0], 0.0
-    for i, items in enumerate(expected):
-        if total >= SPARSE:
-            first.append(i)
-            total = 0.0
-        total += float(items)
-    if total < SPARSE and len(first) > 1:
-        first.pop()
-    return np.array(first, dtype=np.int64)

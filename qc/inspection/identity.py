@@ -11,6 +11,7 @@ decided here, by comparing the fits with and without it. A batch ran if
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +52,15 @@ class BatchFit:
     component: tuple[int | None, ...]
     share_bound: tuple[float | None, ...]
     findings: tuple[Finding, ...]
+
+    def names(self, batches: Sequence[Batch]) -> list[str]:
+        """Names of the fit's components, in their order."""
+        ran = [
+            (k, batch.name)
+            for batch, k in zip(batches, self.component, strict=True)
+            if k is not None
+        ]
+        return [name for _, name in sorted(ran)]
 
 
 def fit_batches(tally: Tally, line: Line, last: LastBatches | None = None) -> BatchFit:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from qc.errors import ShiftmixError
 from qc.findings import Finding, Severity
 from qc.inspection.batches import batch_records
-from qc.inspection.diagnosis import Goodness, goodness, separation, unknown_batch, verdict
+from qc.inspection.diagnosis import separation, unknown_batch, verdict
 from qc.inspection.disposition import make_rule, nothing_decided, stacked, zones
 from qc.inspection.identity import BatchFit, check_of_k, fit_batches
 from qc.inspection.order import BatchOrder, batch_order, order_findings
 from qc.inspection.readings import INVALID_REASONS, invalid_reasons, tally_of
 from qc.mixture import Tally
+from qc.mixture.goodness import Goodness, goodness
 from qc.plant import Line, Shift
 from qc.records import (
     Counts,
@@ -83,7 +84,9 @@ def inspect_line(
         findings.extend(fitted.findings)
         if not fitted.fit.failed:
             test = goodness(together, fitted.fit.mixture)
-            judged, doubts = verdict(fitted.fit.converged, test, line.unit)
+            judged, doubts = verdict(
+                fitted.fit.converged, test, fitted.names(line.batches), line.unit
+            )
             findings.extend(doubts)
             if judged is Verdict.GOOD:
                 more = check_of_k(together, line, fitted)
