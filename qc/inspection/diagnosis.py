@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qc.findings import Finding, Severity
-from qc.mixture import Fit, Mixture
+from qc.inspection.identity import BatchFit, check_of_k, with_unknown
+from qc.mixture import Fit, Tally
 from qc.mixture.goodness import Goodness, Shape
 from qc.mixture.one_more import OneMore
+from qc.plant import Line
 from qc.records import Verdict
 
 Floats = NDArray[np.float64]
@@ -26,6 +28,7 @@ GOODNESS_EFFECT = 0.06
 SHAPE_P = 4e-3  # of each of the three questions about the shape ...
 SKEWNESS = 0.1  # ... and the batches must be skewed by this much,
 KURTOSIS = 0.2  # or their excess kurtosis be so far from 0: less changes no decision
+SHAPE_EFFECT = 0.015  # the same for any shape, as an effect size
 SHAPE_ERRORS = 2.0  # a batch is named with its own shape where that is so many standard errors
 STRONG = 1.2  # a larger estimate is told without its figure: it is that of one step
 ONE_MORE_BIC = 2.0  # the BIC must prefer one batch more by this much ...
@@ -33,14 +36,37 @@ ONE_MORE_GAIN = 5e-5  # ... and it must gain so many nats an item: with a millio
 ONE_MORE_SHARE = 0.005  # a smaller one is a cluster of strays
 
 
-def separation(mixture: Mixture) -> float | None:
-    """Smallest distance of two neighbouring batches in pooled sds; None with one batch."""
-    if mixture.n_batches < 2:
-        return None
-    order = np.argsort(mixture.means[:, 0])
-    means, sds = mixture.means[order, 0], mixture.sds[order]
-    pooled = np.sqrt(0.5 * (sds[1:] ** 2 + sds[:-1] ** 2))
-    return float((np.diff(means) / pooled).min())
+def judge_fit(
+    tally: Tally, line: Line, fitted: BatchFit, test: Goodness | None
+) -> tuple[Verdict, BatchFit, list[Finding]]:
+    """The verdict on a fit, the fit to decide by, and why.
+
+    They are one fit, except where a size that nobody configured stands apart from the others: then
+    it is fitted beside them, so that its items are held and the other batches are not stretched.
+    """
+    unknown = unknown_batch(check_of_k(tally, line, fitted), fitted.fit, line.unit)
+    if unknown is not None:
+        fuller = with_unknown(tally, line, fitted)
+        if fuller is not None:
+            return Verdict.SUSPECT, fuller, [unknown_size(fuller, line.unit)]
+    names = fitted.names(line.batches)
+    judged, findings = verdict(fitted.fit.converged, test, names, line.unit)
+    if judged is Verdict.GOOD and unknown is not None:
+        return Verdict.SUSPECT, fitted, [unknown]
+    return judged, fitted, list(findings)
+
+
+def unknown_size(fitted: BatchFit, unit: str) -> Finding:
+    """The finding on a size that stands apart."""
+    assert fitted.unknown is not None
+    mixture = fitted.fit.mixture
+    mean, share = mixture.means[fitted.unknown, 0], mixture.weights[fitted.unknown]
+    sentence = (
+        f"A size that is not configured was run: {100 * share:.2g} % of the items, near "
+        f"{mean:.4g} {unit}. They are held; expected errors are not stated."
+    )
+    remedy = "Find out which size it is, and add it to the line's batches"
+    return Finding("batch.unknown_size", Severity.ACTION, sentence, remedy=remedy)
 
 
 def verdict(
@@ -60,7 +86,7 @@ def verdict(
     if test is None:
         return (Verdict.GOOD if converged else Verdict.SUSPECT), ()
     findings = []
-    shape = _shape_in_words(test, names)
+    shape = _shape_in_words(test, names, unit)
     if shape:
         sentence = f"{shape}: expected errors are not stated."
         remedy = "Look at the histogram: tool wear, sorted-out items, outliers, or an unknown size"
@@ -76,24 +102,24 @@ def verdict(
     return (Verdict.GOOD if good else Verdict.SUSPECT), tuple(findings)
 
 
-def _shape_in_words(test: Goodness, names: Sequence[str]) -> str:
+def _shape_in_words(test: Goodness, names: Sequence[str], unit: str) -> str:
     """How the batches depart from the normal shape; empty where that cannot be shown."""
     skewed = test.skewness_p < SHAPE_P and abs(test.common.skewness) > SKEWNESS
     tailed = test.kurtosis_p < SHAPE_P and abs(test.common.kurtosis) > KURTOSIS
+    some = test.shape_p < SHAPE_P and test.shape_effect > SHAPE_EFFECT
+    if not (skewed or tailed or some):
+        return ""
     own = [
-        (name, words)
+        f"Batch {name} is {words}"
         for name, shape in zip(names, test.batches, strict=True)
         if (words := _departure(shape))
     ]
-    if not (skewed or tailed or (test.shape_p < SHAPE_P and own)):
-        return ""
     if own:
-        return "; ".join(f"Batch {name} is {words}" for name, words in own)
-    told = []
-    if skewed:
-        told.append(_skewed(test.common))
-    if tailed:
-        told.append(_tailed(test.common))
+        return "; ".join(own)
+    if not (skewed or tailed):
+        return f"The batches are not normal (worst near {test.at:.4g} {unit})"
+    told = [_skewed(test.common)] if skewed else []
+    told += [_tailed(test.common)] if tailed else []
     return f"The batches are {' and '.join(told)}"
 
 

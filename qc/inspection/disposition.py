@@ -49,53 +49,57 @@ class Rule:
     threshold: float
     resolution: float
 
-    def posteriors(self, x: Floats) -> tuple[Floats, Bools]:
-        """Posterior of each configured batch, (m, B), and whether x is rather a stray, (m,).
+    def posteriors(self, x: Floats) -> tuple[Floats, Floats]:
+        """Posterior of each configured batch, (m, B), and the chance that x is of none, (m,).
 
         Posteriors are averaged over the uncertainty of the fit, and given that the item is of
-        some batch: that it may be of none is the other doubt.
+        some batch: that it may be a stray, or of an unknown size, is the other doubt.
         """
         averaged, plain = self.fitted.fit.posterior(x)
-        k = self.fitted.fit.n_batches
-        stray = np.zeros(len(x), dtype=bool)
-        if plain.shape[1] > k:
-            stray = plain[:, k] > plain[:, :k].max(axis=1, initial=0.0)
-        own = averaged[:, :k]
+        own = averaged[:, self.components]
         total = own.sum(axis=1, keepdims=True)
         # Where the background takes all, floats keep nothing of the batches: take the nearest.
-        nearest = np.eye(k)[np.abs(self._distances(x)).argmin(axis=1)]
+        nearest = np.eye(len(self.components))[np.abs(self._distances(x)).argmin(axis=1)]
         own = np.where(total > 0, own / np.where(total > 0, total, 1.0), nearest)
         result = np.zeros((len(x), len(self.batches)))
-        for b, component in enumerate(self.fitted.component):
-            if component is not None:
-                result[:, b] = own[:, component]
-        return result, stray
+        result[:, self.running] = own
+        none = 1.0 - plain[:, self.components].sum(axis=1)
+        return result, np.clip(none, 0.0, 1.0)
+
+    @property
+    def running(self) -> list[int]:
+        """Configured batches that ran."""
+        return [b for b, k in enumerate(self.fitted.component) if k is not None]
+
+    @property
+    def components(self) -> list[int]:
+        """Their components, in the same order."""
+        return [k for k in self.fitted.component if k is not None]
 
     def memberships(self, x: Floats) -> Floats:
-        """Posterior of each configured batch, (m, B); none of a stray's."""
-        posterior, stray = self.posteriors(x)
-        posterior[stray] = 0.0
-        return posterior
+        """Chance of each configured batch, (m, B); less than one in all where x may be of none."""
+        posterior, none = self.posteriors(x)
+        return np.asarray(posterior * (1.0 - none)[:, None])
 
     def tail(self, x: Floats) -> Floats:
         """Largest two-sided tail probability of x under any batch that ran, (m,).
 
         A rounded reading is as near to the mean as its cell allows.
         """
-        half = 0.5 * self.resolution / self.fitted.fit.mixture.sds
+        half = 0.5 * self.resolution / self.fitted.fit.mixture.sds[self.components]
         distance = np.maximum(np.abs(self._distances(x)) - half, 0.0)
         return np.asarray(2.0 * ndtr(-distance).max(axis=1))
 
     def _distances(self, x: Floats) -> Floats:
-        mixture = self.fitted.fit.mixture
-        ran = mixture.weights > 0
-        z = (x[:, None] - mixture.means[:, 0]) / mixture.sds
-        return np.asarray(np.where(ran, z, np.inf))
+        """Of each reading from each batch that ran, in sds, (m, running)."""
+        mixture, ran = self.fitted.fit.mixture, self.components
+        return np.asarray((x[:, None] - mixture.means[ran, 0]) / mixture.sds[ran])
 
     def judge(self, x: Floats) -> Dispositions:
         """Dispositions of valid readings, each of shape (m,)."""
-        posterior, stray = self.posteriors(x)
+        posterior, none = self.posteriors(x)
         batch, runner_up, top = _best_two(posterior)
+        stray = none > (1.0 - none) * top
         far = self.tail(x) < self.atypical_level
         is_atypical = far | stray
         is_ambiguous = top < self.threshold
@@ -104,12 +108,20 @@ class Rule:
         disposition[is_atypical] = Disposition.ATYPICAL
         reason = np.full(len(x), Reason.CLEAR, dtype=np.int16)
         reason[is_ambiguous] = Reason.BATCH_IN_DOUBT
-        reason[stray] = Reason.STRAY
         reason[far] = Reason.FITS_NO_BATCH
+        reason[stray] = Reason.STRAY
+        reason[self._unknown(x) & is_atypical] = Reason.UNKNOWN_SIZE
         conforming = conformity(x, batch, self.batches, self.resolution)
         return Dispositions(
             batch, top, runner_up, disposition, is_ambiguous, is_atypical, conforming, reason
         )
+
+    def _unknown(self, x: Floats) -> Bools:
+        """Whether the most likely origin of x is the size that nobody configured, (m,)."""
+        if self.fitted.unknown is None:
+            return np.zeros(len(x), dtype=bool)
+        _, plain = self.fitted.fit.posterior(x)
+        return np.asarray(plain.argmax(axis=1) == self.fitted.unknown)
 
 
 def make_rule(fitted: BatchFit, line: Line, tally: Tally) -> Rule:
@@ -134,12 +146,13 @@ def chow_threshold(rule: Rule, tally: Tally, policy: Policy) -> float:
     one posterior go together. Above 1 where nothing may be released.
     """
     assert policy.max_misassigned_ppm is not None
-    posterior, stray = rule.posteriors(tally.values)
-    clear = ~stray & (rule.tail(tally.values) >= rule.atypical_level)
-    top, items = posterior.max(axis=1)[clear], tally.counts[clear]
+    judged = rule.judge(tally.values)
+    right = rule.memberships(tally.values).max(axis=1)
+    clear = ~judged.is_atypical
+    top, items = judged.posterior[clear], tally.counts[clear]
     levels, group = np.unique(-top, return_inverse=True)
     released = np.cumsum(np.bincount(group, items))
-    wrong = np.cumsum(np.bincount(group, items * (1.0 - top)))
+    wrong = np.cumsum(np.bincount(group, items * (1.0 - right[clear])))
     kept = np.flatnonzero(wrong <= policy.max_misassigned_ppm * 1e-6 * released)
     return float(-levels[kept[-1]]) if len(kept) else 2.0
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ SMALL_SHARE = 0.05  # a batch with a window and more items than this plainly ran
 EDGE = 1e-6  # relative to the window: nearer to its edge is on it
 HUMP_SIGMAS = 3.0  # a hump must rise above the valley beside it by this many standard errors
 BOUND_NATS = 1.3527  # half the 90 % point of chi squared with one degree: one-sided 95 %
+APART = 3.0  # pooled sds: an unknown size this far from every batch is a size of its own
 MERGED = 1.0  # neighbours nearer than this many pooled sds are one batch to the eye of the fit
 
 
@@ -46,12 +47,15 @@ class BatchFit:
     share_bound : tuple of float or None
         For each batch not run, the upper 95 % bound of its share.
     findings : tuple of Finding
+    unknown : int or None
+        Component of a size that is not configured, where one stands apart.
     """
 
     fit: Fit
     component: tuple[int | None, ...]
     share_bound: tuple[float | None, ...]
     findings: tuple[Finding, ...]
+    unknown: int | None = None
 
     def names(self, batches: Sequence[Batch]) -> list[str]:
         """Names of the fit's components, in their order."""
@@ -137,6 +141,27 @@ def prior_of(batch: Batch) -> BatchPrior | None:
     )
 
 
+def with_unknown(tally: Tally, line: Line, fitted: BatchFit) -> BatchFit | None:
+    """The fit with the size that nobody configured beside the others, where it stands apart.
+
+    None where it does not: then it may as well be the tail of a batch that is not normal. Only for
+    lines with nominals: without them nobody can say which of the sizes is the unknown one.
+    """
+    ran = [batch for batch, k in zip(line.batches, fitted.component, strict=True) if k is not None]
+    if any(batch.nominal is None for batch in ran):
+        return None
+    fuller = _fit_priors(tally, line, [*(prior_of(batch) for batch in ran), None])
+    if fuller.failed or fuller.bic >= fitted.fit.bic:
+        return None
+    means, variances = fuller.mixture.means[:, 0], fuller.mixture.sds**2
+    pooled = np.sqrt(0.5 * (variances[:-1] + variances[-1]))
+    if (np.abs(means[:-1] - means[-1]) < APART * pooled).any():
+        return None
+    places = iter(range(len(ran)))  # priors keep their order, and the unknown size is the last
+    component = tuple(None if k is None else next(places) for k in fitted.component)
+    return replace(fitted, fit=fuller, component=component, unknown=len(ran))
+
+
 def check_of_k(tally: Tally, line: Line, fitted: BatchFit) -> OneMore | None:
     """The best batch to add to those that ran."""
     ran = [batch for batch, k in zip(line.batches, fitted.component, strict=True) if k is not None]
@@ -144,12 +169,15 @@ def check_of_k(tally: Tally, line: Line, fitted: BatchFit) -> OneMore | None:
 
 
 def _fit(tally: Tally, line: Line, running: list[int]) -> Fit:
+    return _fit_priors(tally, line, [prior_of(line.batches[b]) for b in running])
+
+
+def _fit_priors(tally: Tally, line: Line, priors: list[BatchPrior | None]) -> Fit:
     background = None
     if line.gauge.range is not None:
         half = 0.5 * (tally.resolution or 0.0)
         background = (line.gauge.range[0] - half, line.gauge.range[1] + half)
-    priors = [prior_of(line.batches[b]) for b in running]
-    return fit_tally(tally, len(running), priors=priors, background=background, spread=line.spread)
+    return fit_tally(tally, len(priors), priors=priors, background=background, spread=line.spread)
 
 
 def _best_without_one(

@@ -11,19 +11,20 @@ from numpy.typing import NDArray
 from qc.errors import ShiftmixError
 from qc.findings import Finding, Severity
 from qc.inspection.batches import batch_records
-from qc.inspection.diagnosis import separation, unknown_batch, verdict
+from qc.inspection.diagnosis import judge_fit
 from qc.inspection.disposition import make_rule, nothing_decided, stacked, zones
-from qc.inspection.identity import BatchFit, check_of_k, fit_batches
+from qc.inspection.fit_record import fit_record
+from qc.inspection.identity import BatchFit, fit_batches
 from qc.inspection.order import BatchOrder, batch_order, order_findings
 from qc.inspection.readings import INVALID_REASONS, invalid_reasons, tally_of
+from qc.inspection.sorting import cannot_sort, regions
 from qc.mixture import Tally
-from qc.mixture.goodness import Goodness, goodness
+from qc.mixture.goodness import goodness
 from qc.plant import Line, Shift
 from qc.records import (
     Counts,
     Disposition,
     Dispositions,
-    FitRecord,
     LastBatches,
     LineReadings,
     LineRecord,
@@ -84,16 +85,8 @@ def inspect_line(
         findings.extend(fitted.findings)
         if not fitted.fit.failed:
             test = goodness(together, fitted.fit.mixture)
-            judged, doubts = verdict(
-                fitted.fit.converged, test, fitted.names(line.batches), line.unit
-            )
+            judged, fitted, doubts = judge_fit(together, line, fitted, test)
             findings.extend(doubts)
-            if judged is Verdict.GOOD:
-                more = check_of_k(together, line, fitted)
-                unknown = unknown_batch(more, fitted.fit, line.unit)
-                if unknown is not None:
-                    judged = Verdict.SUSPECT
-                    findings.append(unknown)
             rule = make_rule(fitted, line, tally)
             memberships = rule.memberships(tally.values)
             findings.extend(_in_order(line, readings, valid, fitted, memberships, tally))
@@ -103,7 +96,11 @@ def inspect_line(
     by_valid = rule.judge(tally.values) if rule is not None else nothing_decided(len(tally), why)
     by_reading, index = _per_item(by_valid, tally, readings, reasons)
     counts = _count(line, readings, by_reading, index)
-    findings.extend(_about_items(line, counts))
+    unsorted = cannot_sort(line, rule)
+    findings.extend(unsorted or _about_holds(line, counts))
+    stretches = () if rule is None else zones(rule, tally)
+    findings.extend(regions(line, stretches))
+    findings.extend(_about_items(counts))
     record = LineRecord(
         line=line,
         shift=shift,
@@ -112,9 +109,9 @@ def inspect_line(
         findings=tuple(findings),
         counts=counts,
         batches=batch_records(line, fitted, memberships, tally, counts, judged),
-        fit=_fit_record(fitted, test, judged, by_valid, tally),
+        fit=fit_record(fitted, rule, test, judged, by_valid, tally),
         window=tuple(shift_tally.source for shift_tally in used),
-        zones=() if rule is None else zones(rule, tally),
+        zones=stretches,
         files=readings.files,
         rejects=readings.rejects[:REJECTS_SHOWN],
         config_sha256=config_sha256,
@@ -267,22 +264,24 @@ def _count(line: Line, readings: LineReadings, by_reading: Dispositions, index: 
     return counts
 
 
-def _about_items(line: Line, counts: Counts) -> list[Finding]:
-    findings = []
+def _about_holds(line: Line, counts: Counts) -> list[Finding]:
     valid = counts.items - counts.invalid
-    if counts.held > line.policy.max_held_share * valid and counts.unassessed == 0:
-        share = 100 * counts.held / valid
-        sentence = (
-            f"{counts.held:,} of {valid:,} items are held ({share:.1f} %), more than "
-            f"the {100 * line.policy.max_held_share:.3g} % that the policy allows."
-        )
-        remedy = "Measure the held items again on a gauge that can tell the sizes apart"
-        findings.append(Finding("hold.exceeded", Severity.ACTION, sentence, remedy=remedy))
-    if counts.nonconforming:
-        sentence = f"{counts.nonconforming:,} items are outside the limits of their batch."
-        remedy = "Segregate them as nonconforming"
-        findings.append(Finding("items.nonconforming", Severity.CAUTION, sentence, remedy=remedy))
-    return findings
+    if counts.unassessed or counts.held <= line.policy.max_held_share * valid:
+        return []
+    sentence = (
+        f"{counts.held:,} of {valid:,} items are held ({100 * counts.held / valid:.1f} %), more "
+        f"than the {100 * line.policy.max_held_share:.3g} % that the policy allows."
+    )
+    remedy = "Measure the held items again on a gauge that can tell the sizes apart"
+    return [Finding("hold.exceeded", Severity.ACTION, sentence, remedy=remedy)]
+
+
+def _about_items(counts: Counts) -> list[Finding]:
+    if not counts.nonconforming:
+        return []
+    sentence = f"{counts.nonconforming:,} items are outside the limits of their batch."
+    remedy = "Segregate them as nonconforming"
+    return [Finding("items.nonconforming", Severity.CAUTION, sentence, remedy=remedy)]
 
 
 def _status(assessed: bool, findings: list[Finding]) -> LineStatus:
@@ -290,39 +289,3 @@ def _status(assessed: bool, findings: list[Finding]) -> LineStatus:
         return LineStatus.NOT_ASSESSED
     action = any(finding.severity is Severity.ACTION for finding in findings)
     return LineStatus.ACTION if action else LineStatus.OK
-
-
-def _fit_record(
-    fitted: BatchFit | None,
-    test: Goodness | None,
-    judged: Verdict,
-    by_valid: Dispositions,
-    tally: Tally,
-) -> FitRecord | None:
-    if fitted is None or fitted.fit.failed:
-        return None
-    fit = fitted.fit
-    assigned = by_valid.disposition == Disposition.ASSIGNED
-    items = float(tally.counts[assigned].sum())
-    wrong = float(tally.counts[assigned] @ (1.0 - by_valid.posterior[assigned]))
-    stated = judged is Verdict.GOOD and items > 0
-    background = fit.mixture.background
-    return FitRecord(
-        likelihood=fit.likelihood,
-        n_items=round(fit.n),
-        n_distinct=fit.n_distinct,
-        log_likelihood=fit.log_likelihood,
-        bic=fit.bic,
-        converged=fit.converged,
-        gap_nats=float(fit.gap) if np.isfinite(fit.gap) else fit.n,
-        gap_items=round(fit.gap_items),
-        passes=fit.passes,
-        starts=fit.starts,
-        starts_at_best=fit.starts_at_best,
-        runner_up_nats=fit.runner_up,
-        background_share=None if background is None else background.weight,
-        goodness_p=None if test is None else test.p,
-        goodness_effect=None if test is None else test.effect,
-        separation=separation(fit.mixture),
-        expected_misassigned=wrong / items if stated else None,
-    )

@@ -70,6 +70,8 @@ class Goodness:
     shape_p, skewness_p, kurtosis_p : float
         Of any shape at all (2 K questions in one), of skewness and of kurtosis of all batches
         alike; 1 where the cells cannot tell.
+    shape_effect : float
+        Effect size of any shape at all, as of the G-test.
     common : Shape
         Of all batches alike; zeros with infinite errors where the cells cannot tell.
     batches : tuple of Shape
@@ -82,6 +84,7 @@ class Goodness:
     shape_p: float
     skewness_p: float
     kurtosis_p: float
+    shape_effect: float
     common: Shape
     batches: tuple[Shape, ...]
 
@@ -127,11 +130,12 @@ def goodness(tally: Tally, mixture: Mixture) -> Goodness | None:
         boots = (1.0 + (by_chance >= statistics).sum(axis=0)) / (1.0 + REPLICATES)
         ps = np.where(ps < DOUBT, boots, ps)
     squares = residuals[0] ** 2
-    effect = float(np.sqrt(max(0.0, (squares.sum() - dof) / tally.n)))
+    effect = _effect(float(squares.sum()), dof, tally.n)
+    shape_effect = _effect(float(statistics[1]), degrees[1], tally.n)
     common, batches = _shapes(shapes, units, residuals[0])
     at = _place(cells.edges, int(squares.argmax()))
     p, shape_p, skewness_p, kurtosis_p = (float(value) for value in ps)
-    return Goodness(p, effect, at, shape_p, skewness_p, kurtosis_p, common, batches)
+    return Goodness(p, effect, at, shape_p, skewness_p, kurtosis_p, shape_effect, common, batches)
 
 
 def pooled_cells(tally: Tally, mixture: Mixture) -> PooledCells:
@@ -210,6 +214,11 @@ def _statistics(
         terms = np.where(observed > 0, observed * np.log(observed / expected), 0.0)
     g = 2.0 * terms.sum(axis=1)
     return np.stack([g, *(((residuals @ q) ** 2).sum(axis=1) for q in questions)], axis=1)
+
+
+def _effect(statistic: float, degrees: int, n: float) -> float:
+    """Cohen's w, freed of its bias."""
+    return float(np.sqrt(max(0.0, (statistic - degrees) / n)))
 
 
 def _p(statistic: float, degrees: int) -> float:

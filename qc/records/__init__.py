@@ -18,7 +18,14 @@ from qc.records.decisions import (
     Verdict,
     Zone,
 )
-from qc.records.fits import BatchRecord, Capability, FitRecord
+from qc.records.fits import (
+    BatchRecord,
+    Capability,
+    Confusion,
+    FitRecord,
+    Forecast,
+    Separation,
+)
 from qc.records.inputs import (
     LastBatches,
     LineReadings,
@@ -35,11 +42,13 @@ __all__ = [
     "Bools",
     "Capability",
     "Codes",
+    "Confusion",
     "Counts",
     "Disposition",
     "Dispositions",
     "FitRecord",
     "Floats",
+    "Forecast",
     "HeldItem",
     "LastBatches",
     "LineEvidence",
@@ -49,6 +58,7 @@ __all__ = [
     "LineStatus",
     "Reason",
     "Reject",
+    "Separation",
     "ShiftRecord",
     "SourceFile",
     "Verdict",

@@ -43,14 +43,15 @@ class Reason(IntEnum):
     BATCH_IN_DOUBT = 1
     FITS_NO_BATCH = 2
     STRAY = 3
-    FIT_FAILED = 4
-    TOO_FEW_ITEMS = 5
-    TOO_MANY_INVALID = 6
-    NULL = 7
-    NOT_A_NUMBER = 8
-    INFINITE = 9
-    SENTINEL = 10
-    OUT_OF_RANGE = 11
+    UNKNOWN_SIZE = 4
+    FIT_FAILED = 5
+    TOO_FEW_ITEMS = 6
+    TOO_MANY_INVALID = 7
+    NULL = 8
+    NOT_A_NUMBER = 9
+    INFINITE = 10
+    SENTINEL = 11
+    OUT_OF_RANGE = 12
 
     @property
     def label(self) -> str:

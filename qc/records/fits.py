@@ -67,6 +67,45 @@ class BatchRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Confusion:
+    """Expected items by batch, of the assigned: the model's view of right and wrong batches.
+
+    Attributes
+    ----------
+    items : tuple of tuple of float
+        One row for each configured batch that items were assigned to, in order; in it the items
+        expected to be of each configured batch, and last those expected to be of none of them.
+    """
+
+    items: tuple[tuple[float, ...], ...]
+
+    @property
+    def misassigned(self) -> float | None:
+        """Expected share of wrong ones; None where nothing is assigned."""
+        total = sum(map(sum, self.items))
+        wrong = sum(sum(row) - row[b] for b, row in enumerate(self.items))
+        return wrong / total if total else None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Share of this shift's items held at another threshold, and share wrong of the assigned."""
+
+    threshold: float
+    held: float
+    misassigned: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Separation:
+    """Share held of the two nearest batches, if they were so many pooled sds apart; share wrong."""
+
+    separation: float
+    held: float
+    misassigned: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class FitRecord:
     """How the fit came about, for whoever asks whether to believe it.
 
@@ -87,7 +126,14 @@ class FitRecord:
     separation : float or None
         Smallest distance of two neighbouring batches, in pooled standard deviations.
     expected_misassigned : float or None
-        Expected share of wrong batches among the assigned; None where it is withdrawn.
+        Expected share of wrong batches among the assigned; None where it is withdrawn. Strays among
+        them count: they are of no batch.
+    confusion : Confusion or None
+        The same for each pair of batches; None where it is withdrawn.
+    forecasts : tuple of Forecast
+        Holds at other thresholds.
+    separations : tuple of Separation
+        Holds if the two nearest batches were nearer, or further apart.
     """
 
     likelihood: str
@@ -107,3 +153,6 @@ class FitRecord:
     goodness_effect: float | None
     separation: float | None
     expected_misassigned: float | None
+    confusion: Confusion | None = None
+    forecasts: tuple[Forecast, ...] = ()
+    separations: tuple[Separation, ...] = ()

@@ -3,16 +3,8 @@
 import numpy as np
 import pytest
 
-from qc.inspection.diagnosis import separation
-from qc.mixture import Mixture
 from qc.records import Verdict
 from tests.qc.inspection.lines import inspect, line
-
-
-def test_separation_is_the_smallest_distance_in_pooled_sds() -> None:
-    mixture = Mixture.of([0.3, 0.3, 0.4], [3.0, 1.0, 1.8], [0.2, 0.1, 0.2])
-    assert separation(mixture) == pytest.approx(0.8 / np.sqrt(0.5 * (0.01 + 0.04)))
-    assert separation(Mixture.of([1.0], [0.0], [1.0])) is None
 
 
 def gamma(rng: np.random.Generator, n: int, skewness: float) -> np.ndarray:

@@ -266,7 +266,7 @@ def test_the_zones_cover_the_axis_and_agree_with_the_items() -> None:
 
 
 def test_many_held_items_need_action() -> None:
-    result = inspect(line(10.0, 10.5), mixed(5000, 19, (0.5, 10.0, 0.2), (0.5, 10.5, 0.2)))
+    result = inspect(line(10.0, 10.85), mixed(5000, 19, (0.5, 10.0, 0.2), (0.5, 10.85, 0.2)))
     assert "hold.exceeded" in codes(result)
     assert result.record.status is LineStatus.ACTION
 

@@ -1,0 +1,60 @@
+"""The record of a fit: its certificate, its tests, and what it expects of the decisions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qc.inspection.disposition import Rule
+from qc.inspection.expectation import (
+    confusion,
+    forecasts,
+    nearest_pair,
+    separation_of,
+    separations,
+)
+from qc.inspection.identity import BatchFit
+from qc.mixture import Tally
+from qc.mixture.goodness import Goodness
+from qc.records import Dispositions, FitRecord, Verdict
+
+
+def fit_record(
+    fitted: BatchFit | None,
+    rule: Rule | None,
+    test: Goodness | None,
+    judged: Verdict,
+    by_valid: Dispositions,
+    tally: Tally,
+) -> FitRecord | None:
+    """The record of a line's fit; None where there is none.
+
+    A suspect fit withdraws its promise: it states no wrong batches, here or at other thresholds.
+    """
+    if fitted is None or rule is None:
+        return None
+    fit, mixture = fitted.fit, fitted.fit.mixture
+    pair = nearest_pair(mixture, rule.components)
+    stated = judged is Verdict.GOOD
+    expected = confusion(rule, by_valid, tally) if stated else None
+    return FitRecord(
+        likelihood=fit.likelihood,
+        n_items=round(fit.n),
+        n_distinct=fit.n_distinct,
+        log_likelihood=fit.log_likelihood,
+        bic=fit.bic,
+        converged=fit.converged,
+        gap_nats=float(fit.gap) if np.isfinite(fit.gap) else fit.n,
+        gap_items=round(fit.gap_items),
+        passes=fit.passes,
+        starts=fit.starts,
+        starts_at_best=fit.starts_at_best,
+        runner_up_nats=fit.runner_up,
+        background_share=None if mixture.background is None else mixture.background.weight,
+        goodness_p=None if test is None else test.p,
+        goodness_effect=None if test is None else test.effect,
+        separation=None if pair is None else separation_of(mixture, *pair),
+        expected_misassigned=None if expected is None else expected.misassigned,
+        confusion=expected,
+        forecasts=forecasts(rule, by_valid, tally, stated),
+        separations=separations(rule, stated),
+    )
