@@ -27,6 +27,7 @@ from qc.records.inputs import (
     WindowShift,
     WindowTally,
 )
+from qc.records.known import KnownBatches
 from qc.records.shifts import HeldItem, LineEvidence, LineRecord, LineResult, ShiftRecord
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "FitRecord",
     "Floats",
     "HeldItem",
+    "KnownBatches",
     "LastBatches",
     "LineEvidence",
     "LineReadings",

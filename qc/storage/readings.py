@@ -259,9 +259,7 @@ def _first(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
-def _stranger_finding(
-    plant: Plant, line: Line, strangers: dict[str, int]
-) -> tuple[Finding, ...]:
+def _stranger_finding(plant: Plant, line: Line, strangers: dict[str, int]) -> tuple[Finding, ...]:
     if not strangers:
         return ()
     names = [f"{name[:SHOWN_NAME]!r} ({count:,})" for name, count in strangers.items()]
