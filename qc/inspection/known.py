@@ -32,6 +32,7 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 DISAGREE_P = 1e-3  # so many wrong items are less probable than this: the fit is not believed
+LEAST_TOLD = 0.01  # per cent: a smaller prediction is only bounded
 
 
 def anchors(
@@ -127,10 +128,12 @@ def disagreement(known: KnownBatches | None) -> Finding | None:
     assert known.observed_high is not None
     assert known.predicted is not None
     n = known.right + known.wrong
+    foretold = f"{max(100 * known.predicted, LEAST_TOLD):.2g} %"
+    at_most = "at most " if 100 * known.predicted < LEAST_TOLD else ""
     sentence = (
         f"{known.wrong:,} of the {n:,} known items that were assigned got a wrong batch "
         f"({100 * known.observed:.2g} %; 95 % interval {100 * known.observed_low:.2g} to "
-        f"{100 * known.observed_high:.2g} %), and the fit predicts {100 * known.predicted:.2g} %: "
+        f"{100 * known.observed_high:.2g} %), and the fit predicts {at_most}{foretold}: "
         "expected errors are not stated."
     )
     remedy = (
