@@ -1,7 +1,7 @@
 """Which configured batches ran, and which component of the fit is which batch.
 
-A batch with a nominal keeps its place in the fit even when it was not run; whether it was is
-decided here, by comparing the fits with and without it. A batch ran if
+A batch with a nominal, or with items that inform the fit, keeps its place in it even when it was
+not run; whether it was is decided here, by comparing the fits with and without it. A batch ran if
 
 1. the fit with it has the lower BIC, and
 2. where its mean or sd sits on the edge of its window, the readings have a hump of their own

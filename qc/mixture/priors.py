@@ -168,10 +168,12 @@ class Constraints:
         """Log prior density and known items' log-likelihood together, up to a constant."""
         mean_part = self.precision * (means - self.nominal) ** 2
         sd_part = self.sd_items * (2.0 * np.log(sds) + self.sd_square / sds**2)
+        prior = float(-0.5 * (mean_part + sd_part).sum())
+        if not self.known_items.any():
+            return prior
         v = sds**2 + self.cell
         around = self.known_square + (self.known_mean - means) ** 2
-        known_part = self.known_items * (np.log(v) + around / v)
-        return float(-0.5 * (mean_part + sd_part + known_part).sum())
+        return prior - 0.5 * float((self.known_items * (np.log(v) + around / v)).sum())
 
     def known_moments(self, means: Floats, sds: Floats) -> tuple[Floats, Floats]:
         """First and second moment of the known items' true values about `means`, each (..., K)."""
