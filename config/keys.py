@@ -87,6 +87,7 @@ COLUMN_PREFIX = matching(
 )
 ANY_NUMBER = number()
 POSITIVE = number(above=0)
+YES_OR_NO = Kind("true or false, without quotes", lambda value: isinstance(value, bool))
 
 COLUMNS: Schema = {
     "item": Key(OPTIONAL_COLUMN),
@@ -121,6 +122,7 @@ POLICY: Schema = {
     "fit_window": Key(whole(1, 1000)),
     "max_invalid_share": Key(number(at_least=0, at_most=1)),
     "max_held_share": Key(number(at_least=0, at_most=1)),
+    "anchor_known": Key(YES_OR_NO),
 }
 
 GAUGE: Schema = {

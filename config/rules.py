@@ -25,10 +25,11 @@ def problems_of(file: Read) -> Iterator[str]:
     yield from _input_columns(plant.get("columns") or {}, lines)
     yield from _names("shift", shifts, ignore_case=True)
     yield from _names("line", lines, ignore_case=True)
-    yield from _policy(file.get("policy") or {}, "policy")
+    columns = plant.get("columns") or {}
+    yield from _policy(file.get("policy") or {}, columns, "policy")
     for index, line in enumerate(lines):
         place = f"{label('line', line, index)} → "
-        yield from _policy(line.get("policy") or {}, f"{place}policy")
+        yield from _policy(line.get("policy") or {}, columns, f"{place}policy")
         yield from _gauge(line.get("gauge") or {}, f"{place}gauge")
         yield from _batches(line, place)
 
@@ -85,9 +86,14 @@ def _names(
         seen.setdefault(key, name)
 
 
-def _policy(policy: Read, place: str) -> Iterator[str]:
+def _policy(policy: Read, columns: Read, place: str) -> Iterator[str]:
     if {"min_posterior", "max_misassigned_ppm"} <= policy.keys():
         yield f"{place}: states min_posterior and max_misassigned_ppm; keep the one that is to hold"
+    if policy.get("anchor_known") and columns.get("known_batch", "") == "":
+        yield (
+            f"{place}.anchor_known = true: needs plant.columns.known_batch, the column that states "
+            "the true batch"
+        )
 
 
 def _gauge(gauge: Read, place: str) -> Iterator[str]:

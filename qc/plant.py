@@ -90,6 +90,8 @@ class Policy:
         More invalid readings than this and the line's shift is not assessed.
     max_held_share : float
         More held items than this and the line needs action.
+    anchor_known : bool
+        Whether readings of known items inform the mean and the sd of their batch.
     """
 
     min_posterior: float = 0.95
@@ -99,6 +101,7 @@ class Policy:
     fit_window: int = 1
     max_invalid_share: float = 0.05
     max_held_share: float = 0.05
+    anchor_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)

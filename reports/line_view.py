@@ -28,6 +28,7 @@ from reports.formatting import (
     share_interval,
     shorten,
 )
+from reports.known_view import KnownView, known_of
 from reports.marks import tone
 from reports.trust import Check, report_card
 from reports.view import (
@@ -140,6 +141,7 @@ class LinePage:
     figure: Figure | None
     batches: tuple[BatchRow, ...]
     capability: tuple[CapabilityRow, ...]
+    known: KnownView | None
     zones: tuple[ZoneRow, ...]
     held: HeldView
     method: Method | None
@@ -171,6 +173,7 @@ def line_page(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | N
         figure=draw("fig0", record, tally, scale) if tally is not None and drawable else None,
         batches=tuple(_batch(record, k, scale) for k in range(len(record.batches))),
         capability=capability_of(record, scale),
+        known=known_of(record),
         zones=tuple(
             ZoneRow(words, zone.disposition.label, _batch_name(record, zone.batch))
             for zone in rule_of(record)

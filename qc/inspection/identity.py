@@ -1,7 +1,7 @@
 """Which configured batches ran, and which component of the fit is which batch.
 
-A batch with a nominal keeps its place in the fit even when it was not run; whether it was is
-decided here, by comparing the fits with and without it. A batch ran if
+A batch with a nominal, or with items that inform the fit, keeps its place in it even when it was
+not run; whether it was is decided here, by comparing the fits with and without it. A batch ran if
 
 1. the fit with it has the lower BIC, and
 2. where its mean or sd sits on the edge of its window, the readings have a hump of their own
@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, linear_sum_assignment
 
 from qc.findings import Finding, Severity
-from qc.mixture import BatchPrior, Fit, Mixture, Tally, fit_tally
+from qc.mixture import BatchPrior, Fit, KnownItems, Mixture, Tally, fit_tally
 from qc.mixture.one_more import OneMore, one_batch_more
 from qc.plant import Batch, Line
 from qc.records import LastBatches
 
 Floats = NDArray[np.float64]
+Known = tuple[KnownItems | None, ...]  # of each configured batch
 
 SMALL_SHARE = 0.05  # a batch with a window and more items than this plainly ran
 EDGE = 1e-6  # relative to the window: nearer to its edge is on it
@@ -47,6 +48,8 @@ class BatchFit:
     share_bound : tuple of float or None
         For each batch not run, the upper 95 % bound of its share.
     findings : tuple of Finding
+    known : tuple of KnownItems or None
+        What was known of each batch beside the tally.
     unknown : int or None
         Component of a size that is not configured, where one stands apart.
     """
@@ -55,6 +58,7 @@ class BatchFit:
     component: tuple[int | None, ...]
     share_bound: tuple[float | None, ...]
     findings: tuple[Finding, ...]
+    known: Known
     unknown: int | None = None
 
     def names(self, batches: Sequence[Batch]) -> list[str]:
@@ -66,8 +70,15 @@ class BatchFit:
         ]
         return [name for _, name in sorted(ran)]
 
+    def ran(self, b: int) -> bool:
+        """Whether the line's batch b has a component with items."""
+        k = self.component[b]
+        return k is not None and bool(self.fit.mixture.weights[k] > 0)
 
-def fit_batches(tally: Tally, line: Line, last: LastBatches | None = None) -> BatchFit:
+
+def fit_batches(
+    tally: Tally, line: Line, last: LastBatches | None = None, known: Known | None = None
+) -> BatchFit:
     """Fit the line's batches to a tally, and decide which of them ran.
 
     Parameters
@@ -76,39 +87,45 @@ def fit_batches(tally: Tally, line: Line, last: LastBatches | None = None) -> Ba
     line : Line
     last : LastBatches, optional
         Where batches without a nominal lay in the last published shift: they keep their names.
+    known : tuple of KnownItems or None, length B, optional
+        Items known to be of each batch, which are not in the tally.
     """
     batches = line.batches
+    known = known or (None,) * len(batches)
     running = list(range(len(batches)))
-    fit = _fit(tally, line, running)
+    fit = _fit(tally, line, running, known)
     while len(running) > 1 and not fit.failed:
-        leaner = _best_without_one(tally, line, running, fit)
+        leaner = _best_without_one(tally, line, running, fit, known)
         if leaner is None:
             break
         running, fit = leaner
     if fit.failed and all(batch.nominal is not None for batch in batches) and len(running) > 1:
-        running, fit = _largest_that_fits(tally, line, running, fit)
+        running, fit = _largest_that_fits(tally, line, running, fit, known)
     if fit.failed:
         nothing = (None,) * len(batches)
-        return BatchFit(fit, nothing, nothing, fit.findings)
-    component = _match(fit, batches, running, last)
+        return BatchFit(fit, nothing, nothing, fit.findings, known)
+    component = _match(fit, batches, running, last, known)
     bounds = tuple(
-        None if component[b] is not None else share_bound(tally, fit.mixture, batch)
+        None if component[b] is not None else share_bound(tally, fit.mixture, batch, known[b])
         for b, batch in enumerate(batches)
     )
     findings = _findings(fit, line, component, bounds)
-    return BatchFit(fit, component, bounds, findings)
+    return BatchFit(fit, component, bounds, findings, known)
 
 
-def share_bound(tally: Tally, mixture: Mixture, batch: Batch) -> float:
+def share_bound(
+    tally: Tally, mixture: Mixture, batch: Batch, known: KnownItems | None = None
+) -> float:
     """Upper 95 % bound of the share of a batch that was not run, by profile likelihood.
 
-    The batch is put at its nominal, with its usual sd (or the widest sd of the fit), beside the
-    fitted mixture; the bound is the share at which the log-likelihood has fallen 1.35 nats below
-    its best.
+    The batch is put at its nominal (else where its known items lie), with its usual sd (or the
+    widest sd of the fit), beside the fitted mixture; the bound is the share at which the
+    log-likelihood has fallen 1.35 nats below its best.
     """
-    assert batch.nominal is not None
+    place = known.mean if batch.nominal is None and known is not None else batch.nominal
+    assert place is not None
     sd = batch.usual_sd or float(mixture.sds.max())
-    other = Mixture.of([1.0], [batch.nominal], [sd])
+    other = Mixture.of([1.0], [place], [sd])
     base = mixture.log_density(tally.values, tally.resolution)
     extra = other.log_density(tally.values, tally.resolution)
 
@@ -128,16 +145,17 @@ def share_bound(tally: Tally, mixture: Mixture, batch: Batch) -> float:
     return float(brentq(lambda s: loss(s) - lowest - BOUND_NATS, left, shares[right]))
 
 
-def prior_of(batch: Batch) -> BatchPrior | None:
-    """What the configuration knows of a batch, for the fit."""
+def prior_of(batch: Batch, known: KnownItems | None) -> BatchPrior | None:
+    """What the configuration, and known items, say of a batch, for the fit."""
     if batch.nominal is None:
-        return None
+        return None if known is None else BatchPrior(known=known)
     return BatchPrior(
         batch.nominal,
         batch.max_drift,
         batch.usual_sd,
         fixed_mean=batch.fixed in ("mean", "both"),
         fixed_sd=batch.fixed in ("sd", "both"),
+        known=known,
     )
 
 
@@ -147,10 +165,11 @@ def with_unknown(tally: Tally, line: Line, fitted: BatchFit) -> BatchFit | None:
     None where it does not: then it may as well be the tail of a batch that is not normal. Only for
     lines with nominals: without them nobody can say which of the sizes is the unknown one.
     """
-    ran = [batch for batch, k in zip(line.batches, fitted.component, strict=True) if k is not None]
-    if any(batch.nominal is None for batch in ran):
+    ran = [b for b, k in enumerate(fitted.component) if k is not None]
+    if any(line.batches[b].nominal is None for b in ran):
         return None
-    fuller = _fit_priors(tally, line, [*(prior_of(batch) for batch in ran), None])
+    priors = [prior_of(line.batches[b], fitted.known[b]) for b in ran]
+    fuller = _fit_priors(tally, line, [*priors, None])
     if fuller.failed or fuller.bic >= fitted.fit.bic:
         return None
     means, variances = fuller.mixture.means[:, 0], fuller.mixture.sds**2
@@ -164,12 +183,13 @@ def with_unknown(tally: Tally, line: Line, fitted: BatchFit) -> BatchFit | None:
 
 def check_of_k(tally: Tally, line: Line, fitted: BatchFit) -> OneMore | None:
     """The best batch to add to those that ran."""
-    ran = [batch for batch, k in zip(line.batches, fitted.component, strict=True) if k is not None]
-    return one_batch_more(tally, fitted.fit, [prior_of(batch) for batch in ran], line.spread)
+    all_batches = zip(line.batches, fitted.known, fitted.component, strict=True)
+    priors = [prior_of(batch, known) for batch, known, k in all_batches if k is not None]
+    return one_batch_more(tally, fitted.fit, priors, line.spread)
 
 
-def _fit(tally: Tally, line: Line, running: list[int]) -> Fit:
-    return _fit_priors(tally, line, [prior_of(line.batches[b]) for b in running])
+def _fit(tally: Tally, line: Line, running: list[int], known: Known) -> Fit:
+    return _fit_priors(tally, line, [prior_of(line.batches[b], known[b]) for b in running])
 
 
 def _fit_priors(tally: Tally, line: Line, priors: list[BatchPrior | None]) -> Fit:
@@ -181,15 +201,15 @@ def _fit_priors(tally: Tally, line: Line, priors: list[BatchPrior | None]) -> Fi
 
 
 def _best_without_one(
-    tally: Tally, line: Line, running: list[int], fit: Fit
+    tally: Tally, line: Line, running: list[int], fit: Fit, known: Known
 ) -> tuple[list[int], Fit] | None:
     """The best fit with one doubtful batch less, if that is the better account of the readings."""
     best = None
     for position, b in enumerate(running):
-        if not _in_doubt(fit, line.batches[b], position):
+        if not _in_doubt(fit, line.batches[b], position, known[b]):
             continue
         fewer = [other for other in running if other != b]
-        without = _fit(tally, line, fewer)
+        without = _fit(tally, line, fewer, known)
         if without.failed:
             continue
         tail = _on_edge(fit, line.batches[b], position) and not _has_hump(tally, fit, position)
@@ -199,13 +219,13 @@ def _best_without_one(
 
 
 def _largest_that_fits(
-    tally: Tally, line: Line, running: list[int], fit: Fit
+    tally: Tally, line: Line, running: list[int], fit: Fit, known: Known
 ) -> tuple[list[int], Fit]:
     """With every batch no answer exists: one batch less, the best of those that have one."""
     candidates = []
     for b in running:
         fewer = [other for other in running if other != b]
-        without = _fit(tally, line, fewer)
+        without = _fit(tally, line, fewer, known)
         if not without.failed:
             candidates.append((without.bic, fewer, without))
     if not candidates:
@@ -214,10 +234,10 @@ def _largest_that_fits(
     return fewer, without
 
 
-def _in_doubt(fit: Fit, batch: Batch, position: int) -> bool:
+def _in_doubt(fit: Fit, batch: Batch, position: int, known: KnownItems | None) -> bool:
+    small = bool(fit.mixture.weights[position] < SMALL_SHARE)
     if batch.nominal is None:
-        return False
-    small = fit.mixture.weights[position] < SMALL_SHARE
+        return known is not None and small
     return batch.max_drift is None or small or _on_edge(fit, batch, position)
 
 
@@ -249,13 +269,18 @@ def _has_hump(tally: Tally, fit: Fit, position: int) -> bool:
 
 
 def _match(
-    fit: Fit, batches: tuple[Batch, ...], running: list[int], last: LastBatches | None
+    fit: Fit,
+    batches: tuple[Batch, ...],
+    running: list[int],
+    last: LastBatches | None,
+    known: Known,
 ) -> tuple[int | None, ...]:
     """Component of each batch, by least total distance to where it is expected.
 
-    That is its nominal, in usual sds; else where it lay in the last published shift, in the metric
-    of the normal's information, sqrt((m - m0)^2 / s0^2 + 2 log^2(s / s0)): two batches of one mean
-    keep their names by their sds. Batches of which nothing is known go by their means.
+    That is its nominal, in usual sds; or the component that its known items informed; else where
+    it lay in the last published shift, in the metric of the normal's information,
+    sqrt((m - m0)^2 / s0^2 + 2 log^2(s / s0)): two batches of one mean keep their names by their
+    sds. Batches of which nothing is known go by their means.
     """
     means, sds = fit.mixture.means[:, 0], fit.mixture.sds
     lay = {} if last is None else {name: (mean, sd) for name, mean, sd in last.batches}
@@ -264,6 +289,8 @@ def _match(
         batch = batches[b]
         if batch.nominal is not None:
             cost[row] = np.abs(means - batch.nominal) / (batch.usual_sd or sds)
+        elif known[b] is not None:
+            cost[row] = np.where(np.arange(len(means)) == row, 0.0, np.inf)
         elif batch.name in lay:
             mean, sd = lay[batch.name]
             cost[row] = np.hypot((means - mean) / sd, np.sqrt(2.0) * np.log(sds / sd))

@@ -15,6 +15,7 @@ from qc.inspection.diagnosis import judge_fit
 from qc.inspection.disposition import make_rule, nothing_decided, stacked, zones
 from qc.inspection.fit_record import fit_record
 from qc.inspection.identity import BatchFit, fit_batches
+from qc.inspection.known import anchors, compare, disagreement
 from qc.inspection.order import BatchOrder, batch_order, order_findings
 from qc.inspection.readings import INVALID_REASONS, invalid_reasons, tally_of
 from qc.inspection.sorting import cannot_sort, regions
@@ -76,12 +77,13 @@ def inspect_line(
     valid = reasons == Reason.CLEAR
     tally, of_gauge = tally_of(readings.values[valid], line)
     findings = [*readings.findings, *of_gauge]
-    together, used, unused = _with_window(tally, window)
+    of_unknown, anchored = anchors(line, readings, valid, tally)
+    together, used, unused = _with_window(of_unknown, window)
     findings.extend(unused)
-    stop = _not_assessable(line, reasons, tally)
+    stop = _not_assessable(line, reasons, of_unknown)
     fitted, rule, memberships, test, judged = None, None, None, None, Verdict.FAILED
     if stop is None:
-        fitted = fit_batches(together, line, last)
+        fitted = fit_batches(together, line, last, anchored)
         findings.extend(fitted.findings)
         if not fitted.fit.failed:
             test = goodness(together, fitted.fit.mixture)
@@ -95,6 +97,11 @@ def inspect_line(
     why = stop[0] if stop is not None else Reason.FIT_FAILED
     by_valid = rule.judge(tally.values) if rule is not None else nothing_decided(len(tally), why)
     by_reading, index = _per_item(by_valid, tally, readings, reasons)
+    known = compare(line, readings, by_reading, index, fitted)
+    contradicted = disagreement(known)
+    if contradicted is not None:
+        judged = Verdict.SUSPECT
+        findings.append(contradicted)
     counts = _count(line, readings, by_reading, index)
     unsorted = cannot_sort(line, rule)
     findings.extend(unsorted or _about_holds(line, counts))
@@ -116,6 +123,7 @@ def inspect_line(
         rejects=readings.rejects[:REJECTS_SHOWN],
         config_sha256=config_sha256,
         input_sha256=input_sha256,
+        known=known,
     )
     return LineResult(record, tally, by_reading, index)
 
@@ -174,11 +182,12 @@ def _with_window(
 
 
 def _not_assessable(line: Line, reasons: Codes, tally: Tally) -> tuple[Reason, Finding] | None:
-    """Why no fit is tried, if so."""
+    """Why no fit of this shift's tally is tried, if so."""
     invalid = int(np.count_nonzero(reasons != Reason.CLEAR))
     policy = line.policy
     if tally.n < policy.min_items:
-        sentence = f"{tally.n:.0f} valid readings, at least {policy.min_items} are needed."
+        beside = " beside the known items" if policy.anchor_known else ""
+        sentence = f"{tally.n:.0f} valid readings{beside}, at least {policy.min_items} are needed."
         remedy = "Hold the items, or lower policy.min_items"
         return Reason.TOO_FEW_ITEMS, Finding(
             "items.too_few", Severity.ACTION, sentence, remedy=remedy

@@ -8,7 +8,7 @@ from qc.mixture.grid import Grid, detect_grid, tally_on_grid
 from qc.mixture.model import Background, Mixture
 from qc.mixture.multivariate import fit_multivariate
 from qc.mixture.multivariate_result import MultivariateFit
-from qc.mixture.priors import BatchPrior
+from qc.mixture.priors import BatchPrior, KnownItems
 from qc.mixture.result import Fit
 from qc.mixture.tally import Tally
 
@@ -17,6 +17,7 @@ __all__ = [
     "BatchPrior",
     "Fit",
     "Grid",
+    "KnownItems",
     "Mixture",
     "MultivariateFit",
     "Tally",

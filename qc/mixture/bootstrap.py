@@ -36,7 +36,9 @@ def bootstrap_covariance(cells: Cells, theta: Theta, limits: Constraints, seed: 
     total = max(1, round(cells.total))
     chances = cells.n / cells.total
     tallies = (rng.multinomial(total, chances) for _ in range(REPLICATES))
-    answers = (_replicate(cells, theta, limits, counts) for counts in tallies)
+    answers = (
+        _replicate(cells, theta, _known_anew(limits, theta, rng), counts) for counts in tallies
+    )
     draws = np.array([_coordinates(answer, theta) for answer in answers])
     return np.atleast_2d(np.cov(draws, rowvar=False))
 
@@ -45,6 +47,17 @@ def _replicate(cells: Cells, theta: Theta, limits: Constraints, counts: NDArray[
     seen = counts > 0
     drawn = replace(cells, n=counts.astype(np.float64)).only(seen)
     return polish(drawn, theta, limits, PASSES).theta
+
+
+def _known_anew(limits: Constraints, theta: Theta, rng: np.random.Generator) -> Constraints:
+    """The known items drawn anew from the fitted batches, as n normal readings."""
+    n = limits.known_items
+    if not n.any():
+        return limits
+    v, has = theta.sds**2 + limits.cell, np.maximum(n, 1.0)
+    mean = theta.means + np.sqrt(v / has) * rng.standard_normal(len(n))
+    square = v / has * 2.0 * rng.standard_gamma(0.5 * np.maximum(n - 1.0, 0.0))
+    return replace(limits, known_mean=mean, known_square=square)
 
 
 def _coordinates(drawn: Theta, fitted: Theta) -> Floats:

@@ -53,21 +53,36 @@ def m_step(theta: Theta, expected: Expectation, limits: Constraints) -> Theta:
     # A component that EM is driving to nothing (its items shrink at every step) is let go.
     weights[(items < NO_ITEMS) & (weights < theta.weights)] = 0.0
     weights /= weights.sum()
-    own = items[: theta.k]
+    own, shift, square = _with_known(theta, expected, limits)
     variance = theta.sds**2
     information = own / variance
-    target = information * (theta.means + theta.sds * expected.shift)
+    target = information * (theta.means + theta.sds * shift)
     means = (target + limits.precision * limits.nominal) / np.maximum(
         information + limits.precision, np.finfo(float).tiny
     )
     means = np.clip(means, limits.mean_low, limits.mean_high)
     moved = means - theta.means
-    square = variance * expected.square - 2.0 * moved * theta.sds * expected.shift + moved**2
+    square = variance * square - 2.0 * moved * theta.sds * shift + moved**2
     variances = limits.variances(own, np.maximum(square, 0.0), means)
     means, sds = limits.clip(means, np.sqrt(np.maximum(variances, np.finfo(float).tiny)))
     # A component without items and without a prior says nothing: it stays where it is.
     silent = (own <= 0) & (limits.precision == 0)
     return Theta(weights, np.where(silent, theta.means, means), np.where(silent, theta.sds, sds))
+
+
+def _with_known(
+    theta: Theta, expected: Expectation, limits: Constraints
+) -> tuple[Floats, Floats, Floats]:
+    """Items of each component and their means of u and u^2, the known items among them; (K,)."""
+    own = expected.items[: theta.k]
+    if not limits.known_items.any():
+        return own, expected.shift, expected.square
+    first, second = limits.known_moments(theta.means, theta.sds)
+    total = own + limits.known_items
+    safe = np.maximum(total, np.finfo(float).tiny)
+    shift = (own * expected.shift + limits.known_items * first / theta.sds) / safe
+    square = (own * expected.square + limits.known_items * second / theta.sds**2) / safe
+    return total, shift, square
 
 
 def em_update(cells: Cells, state: State, limits: Constraints) -> State:

@@ -63,7 +63,8 @@ def fit_mixture(
         Step of the gauge: readings are taken as rounded to it; ``"auto"`` finds it in the
         readings. A finding says where they lie on another grid. Default: plain maximum likelihood.
     priors : sequence of K BatchPrior or None, optional
-        Nominals; the result keeps their order. Without any, batches are ordered by mean.
+        Nominals, and known items that are not among the readings; the result keeps their order.
+        Without any, batches are ordered by mean. The log-likelihood is that of the readings.
     background : (low, high), optional
         Range of the gauge: adds a uniform component for strays.
     spread : {"free", "common", "proportional"}
@@ -120,8 +121,8 @@ def fit_tally(
     seed: int = 0,
 ) -> Fit:
     """As `fit_mixture`, on a tally; rounded readings by the grouped likelihood."""
-    known = list(priors) if priors is not None else [None] * n_batches
-    _judge(tally, n_batches, known, background)
+    priors = list(priors) if priors is not None else [None] * n_batches
+    _judge(tally, n_batches, priors, background)
     reason = unfit(tally, n_batches)
     if reason is not None:
         return _no_answer(tally, n_batches, (reason,))
@@ -132,8 +133,8 @@ def fit_tally(
     cells = Cells((tally.values - location) / scale, tally.counts, width, level)
     floor = sd_floor(width)
     span = (float(cells.z[0]), float(cells.z[-1]))
-    limits = constraints(known, location, scale, span, floor, Spread(spread))
-    nominal = np.array([prior is not None for prior in known])
+    limits = constraints(priors, location, scale, span, floor, Spread(spread), width)
+    nominal = np.array([prior is not None for prior in priors])
     found = search(cells, limits, nominal, seed)
     admissible = [rank for rank, summit in enumerate(found.summits) if not summit.faults]
     if not admissible:

@@ -168,6 +168,29 @@ def _add_prior(score: Floats, information: Floats, theta: Theta, limits: Constra
     score[eta] -= limits.sd_items * (1.0 - ratio)
     information[mu, mu] += limits.precision
     information[eta, eta] += 2.0 * limits.sd_items * ratio
+    if limits.known_items.any():
+        _add_known(score, information, theta, limits)
+
+
+def _add_known(score: Floats, information: Floats, theta: Theta, limits: Constraints) -> None:
+    """The known items' part: n times, with r = s^2 / v.
+
+    score        mu: (m - mu) / v         eta: r (a - 1),   a = (q + (m - mu)^2) / v
+    information  mu, mu: 1 / v            mu, eta: 2 r (m - mu) / v
+                 eta, eta: 2 r [ (1 - r)(1 - a) + r a ]
+    """
+    k, c = theta.k, len(theta.weights)
+    mu, eta = np.arange(c, c + k), np.arange(c + k, c + 2 * k)
+    n, v = limits.known_items, theta.sds**2 + limits.cell
+    r, away = theta.sds**2 / v, limits.known_mean - theta.means
+    a = (limits.known_square + away**2) / v
+    score[mu] += n * away / v
+    score[eta] += n * r * (a - 1.0)
+    cross = 2.0 * n * r * away / v
+    information[mu, mu] += n / v
+    information[mu, eta] += cross
+    information[eta, mu] += cross
+    information[eta, eta] += 2.0 * n * r * ((1.0 - r) * (1.0 - a) + r * a)
 
 
 def _tied(score: Floats, information: Floats, theta: Theta, limits: Constraints) -> Curvature:

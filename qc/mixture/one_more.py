@@ -67,6 +67,7 @@ def one_batch_more(
         (float(cells.z[0]), float(cells.z[-1])),
         sd_floor(answer.width),
         Spread(spread),
+        answer.width,
     )
     asked = insertions(cells, coarse, rest)
     if not asked:

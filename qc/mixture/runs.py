@@ -111,6 +111,16 @@ def log_gaussians(means: Floats, sds: Floats, powers: Floats) -> Floats:
     return np.asarray(coefficients @ powers)
 
 
+def _with_known(
+    items: Floats, first: Floats, second: Floats, means: Floats, sds: Floats, limits: Constraints
+) -> tuple[Floats, Floats, Floats]:
+    """Sums of 1, z and z^2 over each component's items, the known ones among them; (S, K) each."""
+    n = limits.known_items
+    shift, square = limits.known_moments(means, sds)
+    raw = square + 2.0 * means * shift + means**2
+    return items + n, first + n * (means + shift), second + n * raw
+
+
 def _em(coarse: Coarse, runs: Runs, limits: Constraints, steps: int) -> Runs:
     k = runs.means.shape[1]
     weights, means, sds = runs.weights, runs.means, runs.sds
@@ -126,14 +136,16 @@ def _em(coarse: Coarse, runs: Runs, limits: Constraints, steps: int) -> Runs:
         objective = np.log(total) @ n
         f *= (n / total)[:, None, :]  # n_i tau_ik
         items, first, second = np.moveaxis(f @ powers.T, -1, 0)
-        safe = np.maximum(items, NEGLIGIBLE)
-        mean, square = first / safe, second / safe
         shares = items
         if coarse.background is not None:
             strays = np.maximum(n.sum() - items.sum(axis=1), 0.0)
             shares = np.column_stack([items, strays])
         weights = np.maximum(shares, NEGLIGIBLE)
         weights /= weights.sum(axis=1, keepdims=True)
+        if limits.known_items.any():
+            items, first, second = _with_known(items, first, second, means, sds, limits)
+        safe = np.maximum(items, NEGLIGIBLE)
+        mean, square = first / safe, second / safe
         pull = limits.precision * sds**2
         means = (safe * mean + pull * limits.nominal) / (safe + pull)
         means = np.clip(means, limits.mean_low, limits.mean_high)

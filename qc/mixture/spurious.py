@@ -21,7 +21,7 @@ happen to be close. The highest of them says nothing about batches. A component 
 
 Components that lie where the others put nothing have lambda near zero: two tight batches far
 apart, or three items as wide as their neighbours, are no slivers. A configured batch, which has a
-window and a prior, is never spurious.
+window and a prior, is never spurious, nor is one of which three or more items are known.
 """
 
 from __future__ import annotations
@@ -56,7 +56,11 @@ class Fault(StrEnum):
 def spurious(cells: Cells, theta: Theta, limits: Constraints) -> dict[int, Fault]:
     """The spurious components of a mixture, and why; empty for an admissible one."""
     k = theta.k
-    judged = np.flatnonzero((theta.weights[:k] > 0) & (limits.precision == 0))
+    # Readings known to be of it keep a component from collapsing, unless all of them are the same.
+    known = (limits.known_items >= DISTINCT_READINGS) & (
+        (limits.known_square > 0) | (cells.width > 0)
+    )
+    judged = np.flatnonzero((theta.weights[:k] > 0) & (limits.precision == 0) & ~known)
     if len(judged) == 0:
         return {}
     _, tau, _ = posteriors(cells, theta)

@@ -49,6 +49,8 @@ def bounded(
 ) -> Runs:
     """Starts (S, K) within the bounds, at their nominals, with the background beside them."""
     means[:, nominal] = limits.nominal[nominal]
+    known = limits.known_square > 0
+    sds[:, known] = np.sqrt(limits.known_square[known])
     usual = limits.sd_items > 0
     sds[:, usual] = np.sqrt(limits.sd_square[usual])
     means, sds = limits.clip(means, np.maximum(sds, RESOLVED * cells.width))

@@ -13,7 +13,7 @@ conversion fall on one tick, and tallies add in integers, exactly, in any order.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -123,6 +123,15 @@ class Tally:
         values = self.origin + keys.astype(np.float64) * self.resolution
         off_grid = self.off_grid + other.off_grid
         return Tally(values, totals, self.resolution, self.origin, keys, off_grid)
+
+    def without(self, at: Ints) -> Tally:
+        """The tally less one item at each of these positions, shape (n,)."""
+        counts = self.counts - np.bincount(at, minlength=len(self))
+        if (counts < 0).any():
+            raise FitError("more items are taken out of a tally than are in it")
+        kept = counts > 0
+        ticks = None if self.ticks is None else self.ticks[kept]
+        return replace(self, values=self.values[kept], counts=counts[kept], ticks=ticks)
 
     def index(self, readings: Floats) -> Ints:
         """Position of each reading in this tally, shape (n,).

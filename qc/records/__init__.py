@@ -34,6 +34,7 @@ from qc.records.inputs import (
     WindowShift,
     WindowTally,
 )
+from qc.records.known import KnownBatches
 from qc.records.shifts import HeldItem, LineEvidence, LineRecord, LineResult, ShiftRecord
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Floats",
     "Forecast",
     "HeldItem",
+    "KnownBatches",
     "LastBatches",
     "LineEvidence",
     "LineReadings",

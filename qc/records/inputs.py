@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from qc.findings import Finding
 from qc.mixture import Tally
-from qc.records.decisions import Bools, Floats
+from qc.records.decisions import Bools, Codes, Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,9 @@ class LineReadings:
         Rows (and files) left out.
     n_rows : int
         Rows of this line in the files that could be read: accepted plus rejected.
+    known : ndarray of int16, shape (n_items,), or None
+        True batch as an index into the line's batches, NONE where it is not stated; None where
+        the plant has no column of known batches.
     """
 
     line: str
@@ -87,6 +90,7 @@ class LineReadings:
     rejects: tuple[Reject, ...]
     findings: tuple[Finding, ...]
     n_rows: int
+    known: Codes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from qc.plant import Line, Shift
 from qc.records.decisions import Counts, Dispositions, LineStatus, Verdict, Zone
 from qc.records.fits import BatchRecord, FitRecord
 from qc.records.inputs import Reject, SourceFile, WindowShift
+from qc.records.known import KnownBatches
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class LineRecord:
         What the result is a function of, beside the code.
     error : str or None
         Why the line could not be read or computed (status ``error``).
+    known : KnownBatches or None
+        None where the plant has no column of known batches.
     """
 
     line: Line
@@ -52,6 +55,7 @@ class LineRecord:
     config_sha256: str
     input_sha256: str
     error: str | None = None
+    known: KnownBatches | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

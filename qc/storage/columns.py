@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.types as kinds
 from numpy.typing import NDArray
 
-from qc.records import Bools, Floats
+from qc.records import NONE, Bools, Codes, Floats
 from qc.storage.refusal import Refused
 
 Ints = NDArray[np.int64]
@@ -111,6 +111,21 @@ def texts_of_array(entries: pa.Array) -> pa.Array:
     if kinds.is_binary(entries.type) or kinds.is_large_binary(entries.type):
         return entries
     return entries.cast(pa.string())
+
+
+def codes_of(column: pa.ChunkedArray, names: Sequence[str]) -> tuple[Codes, dict[str, int]]:
+    """Position of each entry in `names`, (n,), and the other names that were met, with their count.
+
+    `NONE` where the entry is null, an empty text or none of them.
+    """
+    texts = texts_of(column)
+    wanted = pa.array(names, pa.string())
+    found = by_entry(
+        texts.dictionary_encode(), lambda entries: pc.index_in(entries, value_set=wanted), NONE
+    )
+    counted = texts.filter(pa.array(found == NONE)).value_counts().to_pylist()
+    others = {entry["values"]: entry["counts"] for entry in counted if entry["values"]}
+    return found.astype(np.int16), others
 
 
 def by_entry(column: pa.ChunkedArray, judge: Callable[[pa.Array], pa.Array], null: int) -> Ints:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from qc.errors import ReadingsError, Where
 from qc.findings import Finding, Severity
 from qc.plant import Line, Plant, Shift
-from qc.records import LineReadings, Reject
+from qc.records import Codes, LineReadings, Reject
+from qc.storage.columns import codes_of
 from qc.storage.discover import expected_place
 from qc.storage.duplicates import find_duplicates
 from qc.storage.inputs import LineInputs
@@ -24,6 +25,7 @@ Ints = NDArray[np.int64]
 
 SURPLUS, CONFLICTING = "surplus copy", "conflicting duplicate"
 SHOWN = 5  # rows that a sentence names
+SHOWN_NAME = 40  # characters of a name that is no batch
 NEXT_STEPS = {
     NO_ID: "Find out why no id was recorded; rejects.parquet lists the rows",
     LONG_ID: "Find out what writes such ids; rejects.parquet lists the rows",
@@ -95,11 +97,14 @@ def _together(
     values = np.concatenate([part.values for part in parts])[kept]
     is_null = np.concatenate([part.is_null for part in parts])[kept]
     times, late = _times(parts, kept, shift)
+    items = items if whole else items.take(kept)
+    known, strangers = _known(plant, line, items)
     rejects = (*refused, *(reject for part in parts for reject in part.rejects), *twice)
     findings = [
         *_refused_finding(line, refused, len(parts)),
         *_reject_findings(rejects),
         *_late_finding(plant, shift, late, ids.take(pa.array(kept[late]))),
+        *_stranger_finding(plant, line, strangers),
         *(note for part in parts for note in part.notes),
         *window_findings,
     ]
@@ -108,11 +113,12 @@ def _together(
         values=values,
         is_null=is_null,
         measured_at=times,
-        items=items if whole else items.take(kept),
+        items=items,
         files=tuple(part.source for part in parts),
         rejects=rejects,
         findings=tuple(findings),
         n_rows=sum(part.source.n_rows for part in parts),
+        known=known,
     )
 
 
@@ -173,6 +179,14 @@ def _times(
     )
     outside = (times < start) | (times >= end) | unusable
     return times, np.flatnonzero(outside)
+
+
+def _known(plant: Plant, line: Line, items: pa.Table) -> tuple[Codes | None, dict[str, int]]:
+    """True batch of each item where it is stated, and the names that are no batch of the line."""
+    if plant.columns.known_batch is None:
+        return None, {}
+    names = [batch.name for batch in line.batches]
+    return codes_of(items[plant.columns.known_batch], names)
 
 
 def _nothing(
@@ -243,6 +257,24 @@ def _places(met: Sequence[Reject]) -> str:
 
 def _first(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+
+
+def _stranger_finding(plant: Plant, line: Line, strangers: dict[str, int]) -> tuple[Finding, ...]:
+    if not strangers:
+        return ()
+    names = [f"{name[:SHOWN_NAME]!r} ({count:,})" for name, count in strangers.items()]
+    count = sum(strangers.values())
+    noun = "item" if count == 1 else "items"
+    whose = "a batch that line" if len(names) == 1 else "batches that line"
+    return (
+        Finding(
+            "readings.unknown_batch",
+            Severity.CAUTION,
+            f"Column {plant.columns.known_batch!r} states {whose} {line.name} does not have for "
+            f"{count:,} {noun}: {_first(names)}; there the batch counts as not stated.",
+            remedy="Write it as in plant.toml, or add a [[line.batch]] of that name",
+        ),
+    )
 
 
 def _late_finding(

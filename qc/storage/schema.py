@@ -77,7 +77,7 @@ def judge(schema: pa.Schema, plant: Plant, line: Line) -> Judged:
         columns.item: ("item ids", is_id),
         columns.measured_at: ("times", is_time),
         columns.lot: ("lots", is_id),
-        columns.known_batch: ("known batches", is_id),
+        columns.known_batch: ("known batches", is_id_or_nothing),
     }
     if plant.layout == "files" and columns.line is not None:
         wanted[columns.line] = ("line names", is_id)
@@ -114,6 +114,11 @@ def is_id(kind: pa.DataType) -> bool:
     if kinds.is_dictionary(kind):
         return is_id(kind.value_type)
     return is_text(kind) or bool(kinds.is_integer(kind))
+
+
+def is_id_or_nothing(kind: pa.DataType) -> bool:
+    """As `is_id`; or the type that writers give to a column in which nothing is stated."""
+    return bool(kinds.is_null(kind)) or is_id(kind)
 
 
 def is_number(kind: pa.DataType) -> bool:

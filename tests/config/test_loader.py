@@ -99,6 +99,12 @@ BAD = {
     "window 0": (policy("fit_window = 0"), ["fit_window = 0", "from 1"]),
     "window 1.0": (policy("fit_window = 1.0"), ["fit_window = 1.0", "a whole number"]),
     "invalid share": (policy("max_invalid_share = 5"), ["max_invalid_share = 5", "at most 1"]),
+    "anchor in quotes": (policy('anchor_known = "yes"'), ['anchor_known = "yes"', "true or false"]),
+    "anchor 1": (policy("anchor_known = 1"), ["anchor_known = 1", "true or false"]),
+    "anchor without a column": (
+        policy("anchor_known = true"),
+        ['line "A" → policy.anchor_known = true', "needs plant.columns.known_batch"],
+    ),
     "held share": (policy("max_held_share = -0.1"), ["max_held_share = -0.1", "at least 0"]),
     "two promises": (
         policy("min_posterior = 0.9\nmax_misassigned_ppm = 100"),
@@ -341,6 +347,14 @@ def test_every_value_arrives(tmp_path):
     assert line.batches == (Batch("small", 2.0, 1.0, 0.5, 1.0, 3.0),)
     assert isinstance(line.gauge.resolution, float)
     assert isinstance(line.batches[0].nominal, float)
+
+
+def test_known_items_may_inform_the_fit_where_there_are_any(tmp_path):
+    assert not load(tmp_path, policy("anchor_known = false")).lines[0].policy.anchor_known
+    text = policy("anchor_known = true").replace(
+        "[[shift]]", '[plant.columns]\nknown_batch = "k"\n[[shift]]'
+    )
+    assert load(tmp_path, text).lines[0].policy.anchor_known
 
 
 def test_a_line_overrides_the_plants_policy_key_by_key(tmp_path):

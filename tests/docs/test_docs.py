@@ -211,7 +211,9 @@ def test_configuration_tables_are_those_of_the_loader(heading: str):
         assert meaning, name
         stated = None if default in ("none", "required") else default.strip("`")
         real = defaults.get(name)
-        if isinstance(real, float | int):
+        if isinstance(real, bool):
+            assert stated == str(real).lower(), name
+        elif isinstance(real, float | int):
             assert float(stated) == real, name
         elif isinstance(real, str):
             assert stated == f'"{real}"', name

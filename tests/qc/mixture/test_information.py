@@ -6,9 +6,12 @@ import pytest
 from qc.mixture.information import curvature, score_rows
 from qc.mixture.likelihood import Cells, Theta, log_likelihood
 from qc.mixture.polish import stepped
-from qc.mixture.priors import BatchPrior, Constraints, constraints
+from qc.mixture.priors import BatchPrior, Constraints, KnownItems, constraints
 
-PRIORS = [BatchPrior(0.1, 1.0, 0.4), None]
+PRIORS = [
+    BatchPrior(0.1, 1.0, 0.4, known=KnownItems(7, 0.4, 0.6)),
+    BatchPrior(known=KnownItems(1, 1.1, None)),
+]
 
 
 def setting(width: float, background: bool) -> tuple[Cells, Theta, Constraints]:
@@ -17,7 +20,7 @@ def setting(width: float, background: bool) -> tuple[Cells, Theta, Constraints]:
     cells = Cells(z, n, width, np.full(len(z), np.log(0.15)) if background else None)
     weights = np.array([0.5, 0.45, 0.05]) if background else np.array([0.55, 0.45])
     theta = Theta(weights, np.array([0.2, 1.4]), np.array([0.5, 0.8]))
-    return cells, theta, constraints(PRIORS, 0.0, 1.0, (-1.5, 3.5), 1e-6)
+    return cells, theta, constraints(PRIORS, 0.0, 1.0, (-1.5, 3.5), 1e-6, width=width)
 
 
 def objective(cells: Cells, theta: Theta, limits: Constraints) -> float:
