@@ -16,6 +16,7 @@ from qc.inspection.disposition import make_rule, nothing_decided, stacked, zones
 from qc.inspection.identity import BatchFit, check_of_k, fit_batches
 from qc.inspection.order import BatchOrder, batch_order, order_findings
 from qc.inspection.readings import INVALID_REASONS, invalid_reasons, tally_of
+from qc.inspection.robust import beside_suspect
 from qc.mixture import Tally
 from qc.plant import Line, Shift
 from qc.records import (
@@ -30,6 +31,7 @@ from qc.records import (
     LineStatus,
     Reason,
     Reject,
+    Robust,
     Verdict,
     WindowTally,
 )
@@ -101,6 +103,7 @@ def inspect_line(
     by_reading, index = _per_item(by_valid, tally, readings, reasons)
     counts = _count(line, readings, by_reading, index)
     findings.extend(_about_items(line, counts))
+    robust = beside_suspect(line, fitted, judged, together, tally, by_valid)
     record = LineRecord(
         line=line,
         shift=shift,
@@ -109,7 +112,7 @@ def inspect_line(
         findings=tuple(findings),
         counts=counts,
         batches=batch_records(line, fitted, memberships, tally, counts, judged),
-        fit=_fit_record(fitted, test, judged, by_valid, tally),
+        fit=_fit_record(fitted, test, judged, by_valid, tally, robust),
         window=tuple(shift_tally.source for shift_tally in used),
         zones=() if rule is None else zones(rule, tally),
         files=readings.files,
@@ -295,6 +298,7 @@ def _fit_record(
     judged: Verdict,
     by_valid: Dispositions,
     tally: Tally,
+    robust: Robust | None,
 ) -> FitRecord | None:
     if fitted is None or fitted.fit.failed:
         return None
@@ -322,4 +326,5 @@ def _fit_record(
         goodness_effect=None if test is None else test.effect,
         separation=separation(fit.mixture),
         expected_misassigned=wrong / items if stated else None,
+        robust=robust,
     )

@@ -8,7 +8,10 @@
 with u = (z - mu_k) / s_k averaged over the component's items, which for rounded readings are
 moments of the truncated normal: the M step has a closed form for both likelihoods. Priors enter
 the M step as conditional maximisers (mean, then variance), bounds by clipping, which is exact for
-each since both conditional objectives have one maximum.
+each since both conditional objectives have one maximum. For t distributions (robust.py) u and u^2
+are averaged with each item's weight, and the M step is the same but for the mean weight v_k:
+
+    mu_k <- mu_k + s_k E_k[v u] / v_k
 
 Dempster, Laird and Rubin 1977; McLachlan and Jones 1988; Varadhan and Roland 2008 (SQUAREM, S3).
 """
@@ -22,6 +25,7 @@ from numpy.typing import NDArray
 
 from qc.mixture.likelihood import Cells, Expectation, Theta, e_step
 from qc.mixture.priors import Constraints
+from qc.mixture.student import mean_weight
 
 Floats = NDArray[np.float64]
 
@@ -55,19 +59,24 @@ def m_step(theta: Theta, expected: Expectation, limits: Constraints) -> Theta:
     weights /= weights.sum()
     own = items[: theta.k]
     variance = theta.sds**2
+    weight = mean_weight(expected.square, theta.nu)
     information = own / variance
-    target = information * (theta.means + theta.sds * expected.shift)
+    target = information * (weight * theta.means + theta.sds * expected.shift)
+    information = information * weight
     means = (target + limits.precision * limits.nominal) / np.maximum(
         information + limits.precision, np.finfo(float).tiny
     )
     means = np.clip(means, limits.mean_low, limits.mean_high)
     moved = means - theta.means
-    square = variance * expected.square - 2.0 * moved * theta.sds * expected.shift + moved**2
+    square = (
+        variance * expected.square - 2.0 * moved * theta.sds * expected.shift + weight * moved**2
+    )
     variances = limits.variances(own, np.maximum(square, 0.0), means)
     means, sds = limits.clip(means, np.sqrt(np.maximum(variances, np.finfo(float).tiny)))
     # A component without items and without a prior says nothing: it stays where it is.
     silent = (own <= 0) & (limits.precision == 0)
-    return Theta(weights, np.where(silent, theta.means, means), np.where(silent, theta.sds, sds))
+    means, sds = np.where(silent, theta.means, means), np.where(silent, theta.sds, sds)
+    return replace(theta, weights=weights, means=means, sds=sds)
 
 
 def em_update(cells: Cells, state: State, limits: Constraints) -> State:
@@ -120,4 +129,4 @@ def _unflatten(x: Floats, reference: Theta, limits: Constraints) -> Theta | None
     weights[live] = np.exp(x[:count])
     means, sds = x[count : count + reference.k], np.exp(x[count + reference.k :])
     means, sds = limits.clip(means, sds)
-    return Theta(weights / weights.sum(), means, sds)
+    return replace(reference, weights=weights / weights.sum(), means=means, sds=sds)

@@ -27,6 +27,7 @@ from qc.records.inputs import (
     WindowShift,
     WindowTally,
 )
+from qc.records.robust import Robust
 from qc.records.shifts import HeldItem, LineEvidence, LineRecord, LineResult, ShiftRecord
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "LineStatus",
     "Reason",
     "Reject",
+    "Robust",
     "ShiftRecord",
     "SourceFile",
     "Verdict",

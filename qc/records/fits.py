@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qc.records.robust import Robust
+
 
 @dataclass(frozen=True, slots=True)
 class Capability:
@@ -88,6 +90,8 @@ class FitRecord:
         Smallest distance of two neighbouring batches, in pooled standard deviations.
     expected_misassigned : float or None
         Expected share of wrong batches among the assigned; None where it is withdrawn.
+    robust : Robust or None
+        What a fit robust against heavy tails would change; None where the fit is not suspect.
     """
 
     likelihood: str
@@ -107,3 +111,4 @@ class FitRecord:
     goodness_effect: float | None
     separation: float | None
     expected_misassigned: float | None
+    robust: Robust | None = None
