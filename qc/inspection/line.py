@@ -103,7 +103,7 @@ def inspect_line(
     by_reading, index = _per_item(by_valid, tally, readings, reasons)
     counts = _count(line, readings, by_reading, index)
     findings.extend(_about_items(line, counts))
-    robust = beside_suspect(line, fitted, judged, together, tally, by_valid)
+    robust = beside_suspect(line, rule, judged, together, tally, by_valid)
     record = LineRecord(
         line=line,
         shift=shift,

@@ -20,6 +20,7 @@ For rounded readings this is the likelihood of grouped data (McLachlan and Jones
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +72,7 @@ class Theta:
     weights: Floats
     means: Floats
     sds: Floats
-    nu: float = np.inf
+    nu: float = math.inf
 
     @property
     def k(self) -> int:
@@ -81,7 +82,7 @@ class Theta:
     @property
     def normal(self) -> bool:
         """Whether the components are normal distributions."""
-        return np.isinf(self.nu)
+        return math.isinf(self.nu)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

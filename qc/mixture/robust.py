@@ -10,7 +10,7 @@ infinite, where no t fits better than the normal fit.
 The climb starts from the normal fit, under its priors, windows and ties (which then hold for the
 scales s_k), and is that of polish.py: EM and Newton, the objective never falls, and the certificate
 is the Newton decrement. It runs on the coarse copy of the tally, since what is asked for is only
-whether other tails would decide otherwise. The background keeps its shape, and its weight is fitted.
+whether other tails would decide otherwise. The background keeps its shape; its weight is fitted.
 """
 
 from __future__ import annotations

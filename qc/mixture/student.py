@@ -24,6 +24,8 @@ function taken in the tail where it is small.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, stdtr
@@ -69,7 +71,7 @@ def t_terms(centre: Floats, width: Floats, nu: float) -> tuple[Floats, list[Floa
 
 def mean_weight(square: Floats, nu: float) -> Floats:
     """Mean weight u of items whose mean of z r is `square`; 1 for the normal (nu infinite)."""
-    if np.isinf(nu):
+    if math.isinf(nu):
         return np.ones_like(square)
     return np.maximum((nu + 1.0 - square) / nu, 0.0)
 

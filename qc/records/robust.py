@@ -19,6 +19,8 @@ class Robust:
     items_changed, assigned_changed : int
         Items of this shift whose most likely batch is another one, and those of them that are
         assigned.
+    assigned_doubted : int
+        Assigned items whose posterior would be too low to assign them.
     means, scales : tuple of float or None
         Centre and scale of each configured batch, in the line's unit; None: not run.
     """
@@ -27,5 +29,6 @@ class Robust:
     gain_nats: float
     items_changed: int
     assigned_changed: int
+    assigned_doubted: int
     means: tuple[float | None, ...]
     scales: tuple[float | None, ...]
