@@ -71,6 +71,7 @@ def beside_suspect(
         items_changed=items(changed),
         assigned_changed=items(changed & assigned),
         assigned_doubted=items(unsure & assigned),
+        shares=of_each(robust.weights),
         means=of_each(robust.means),
         scales=of_each(robust.scales),
     )

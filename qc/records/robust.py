@@ -21,8 +21,8 @@ class Robust:
         assigned.
     assigned_doubted : int
         Assigned items whose posterior would be too low to assign them.
-    means, scales : tuple of float or None
-        Centre and scale of each configured batch, in the line's unit; None: not run.
+    shares, means, scales : tuple of float or None
+        Share, centre and scale of each configured batch, in the line's unit; None: not run.
     """
 
     nu: float
@@ -30,5 +30,6 @@ class Robust:
     items_changed: int
     assigned_changed: int
     assigned_doubted: int
+    shares: tuple[float | None, ...]
     means: tuple[float | None, ...]
     scales: tuple[float | None, ...]
