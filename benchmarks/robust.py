@@ -41,8 +41,8 @@ items it would put into another batch, and how many of the assigned it would hol
 compared with the true batches, on the designs of [the scorecard](decisions.md) whose batches are
 not normal. Percentages are of all suspect shifts of a row together.
 
-- **suspect**: shifts with that verdict, of all of the row. **degrees**: degrees of freedom of the t,
-  median; infinite where no t fits better than the normal fit.
+- **suspect**: shifts with that verdict, of all of the row. **degrees**: the t's degrees of freedom,
+  their median; infinite where no t fits better than the normal fit.
 - **change**, **assigned change**: items whose most likely batch is another one, of the valid items;
   of the assigned, those.
 - **escapes**: of the assigned items, those in a wrong batch. **by the robust fit**: the same items,

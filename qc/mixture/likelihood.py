@@ -112,7 +112,7 @@ def log_components(cells: Cells, theta: Theta, order: int = 0) -> tuple[Floats, 
     """
     u = (cells.z[:, None] - theta.means) / theta.sds
     if not theta.normal:
-        log_f, moments = t_terms(u, cells.width / theta.sds, theta.nu)
+        log_f, moments = t_terms(u, cells.width / theta.sds, theta.nu, order)
         if cells.width == 0:
             log_f = log_f - np.log(theta.sds)
     elif cells.width > 0:

@@ -57,7 +57,7 @@ def directly(x: np.ndarray, step: float | None, nu: float, penalty=lambda p: 0.0
 
 @pytest.mark.parametrize("step", [None, 0.3])
 def test_it_is_the_maximum_that_a_general_optimiser_finds(step: float | None) -> None:
-    x = of_t(4, 300, 1, step)
+    x = of_t(4, 200, 1, step)
     robust = fitted(x, step)
     best = directly(x, step, robust.nu)
     assert robust.gap < 1e-8  # nats
