@@ -48,8 +48,9 @@ def directly(x: np.ndarray, step: float | None, nu: float, penalty=lambda p: 0.0
     result = minimize(
         lambda p: -log_density(x, step, p, nu) - penalty(p),
         start,
-        method="Nelder-Mead",
-        options={"xatol": 1e-6, "fatol": 1e-8, "maxiter": 6000, "maxfev": 6000},
+        method="L-BFGS-B",
+        jac="3-point",
+        options={"ftol": 1e-14, "gtol": 1e-6},
     )
     assert result.success
     return np.asarray(result.x)
@@ -65,7 +66,7 @@ def test_it_is_the_maximum_that_a_general_optimiser_finds(step: float | None) ->
     assert robust.means == pytest.approx(best[1:3], abs=1e-5)
     assert robust.scales == pytest.approx(np.exp(best[3:]), abs=1e-5)
     assert robust.weights[0] == pytest.approx(1 / (1 + np.exp(-best[0])), abs=1e-4)
-    for nu in DEGREES[::3]:
+    for nu in (DEGREES[0], DEGREES[-1]):
         other = log_density(x, step, directly(x, step, nu), nu)
         assert robust.log_likelihood >= other - 1e-5
 
