@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -49,7 +50,8 @@ def report_card(record: LineRecord, tally: Tally | None, scale: Scale) -> tuple[
         checks.append(_sample(record))
     if record.fit is not None:
         checks += [_converged(record.fit), _starts(record.fit), _shape(record, record.fit)]
-        checks += [*_sorting(record, record.fit), _window(record, record.fit)]
+        checks += [*_sorting(record, record.fit), *_robust(record, record.fit)]
+        checks.append(_window(record, record.fit))
     return tuple(checks)
 
 
@@ -175,6 +177,34 @@ def _sorting(record: LineRecord, fit: FitRecord) -> Iterator[Check]:
             "withdrawn: the fit is suspect" if record.verdict is Verdict.SUSPECT else "not known"
         )
         yield Check("Wrong batches", UNKNOWN, "no promise", reason)
+
+
+def _robust(record: LineRecord, fit: FitRecord) -> Iterator[Check]:
+    robust = fit.robust
+    if robust is None:
+        return
+    items = record.counts.items - record.counts.invalid
+    figure = f"{share(robust.items_changed, items)} in another batch"
+    if math.isinf(robust.nu):
+        meaning = (
+            "a fit robust against outliers and heavy tails (t) is no better than this one: nothing "
+            "says that they make it suspect, and it would put no item into another batch"
+        )
+        yield Check("Robust fit", UNKNOWN, figure, meaning)
+        return
+    changed = f"{_or_none(robust.items_changed)} of {plural(items, 'item')}"
+    among = f" ({_or_none(robust.assigned_changed)} of the assigned)"
+    meaning = (
+        f"a fit robust against outliers and heavy tails (t, {robust.nu:g} degrees of freedom) "
+        f"would put {changed}{among if robust.items_changed else ''} into another batch, and hold "
+        f"{_or_none(robust.assigned_doubted)} of the assigned as ambiguous"
+    )
+    calm = robust.assigned_changed == 0 and robust.assigned_doubted == 0
+    yield Check("Robust fit", PASS if calm else CAUTION, figure, meaning)
+
+
+def _or_none(n: int) -> str:
+    return count(n) if n else "none"
 
 
 def _window(record: LineRecord, fit: FitRecord) -> Check:

@@ -6,7 +6,7 @@ look theirs up. Precedence: invalid, unassessed, atypical, ambiguous, assigned.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,9 @@ class Rule:
         Posterior below which an item is ambiguous.
     resolution : float
         Gauge step of the readings; 0 where there is none.
+    promised : bool
+        Whether the threshold keeps a promise on wrong batches, and so holds for the posterior times
+        the chance that the item is no stray.
     """
 
     fitted: BatchFit
@@ -48,6 +51,7 @@ class Rule:
     atypical_level: float
     threshold: float
     resolution: float
+    promised: bool = False
 
     def posteriors(self, x: Floats) -> tuple[Floats, Floats]:
         """Posterior of each configured batch, (m, B), and the chance that x is of none, (m,).
@@ -102,7 +106,9 @@ class Rule:
         stray = none > (1.0 - none) * top
         far = self.tail(x) < self.atypical_level
         is_atypical = far | stray
-        is_ambiguous = top < self.threshold
+        # A promise counts strays as wrong; else that an item may be of no batch is the other doubt.
+        right = np.where(is_atypical | (not self.promised), top, top * (1.0 - none))
+        is_ambiguous = right < self.threshold
         disposition = np.full(len(x), Disposition.ASSIGNED, dtype=np.int16)
         disposition[is_ambiguous] = Disposition.AMBIGUOUS
         disposition[is_atypical] = Disposition.ATYPICAL
@@ -135,24 +141,21 @@ def make_rule(fitted: BatchFit, line: Line, tally: Tally) -> Rule:
     )
     if line.policy.max_misassigned_ppm is None:
         return rule
-    threshold = chow_threshold(rule, tally, line.policy)
-    return Rule(fitted, line.batches, rule.atypical_level, threshold, rule.resolution)
+    return replace(rule, threshold=chow_threshold(rule, tally, line.policy), promised=True)
 
 
 def chow_threshold(rule: Rule, tally: Tally, policy: Policy) -> float:
-    """Lowest posterior to release that keeps the expected misassigned share under the promise.
+    """Lowest chance of being right to release that keeps the promise on wrong batches.
 
-    Releasing in order of falling posterior holds the fewest items (Chow 1970); the readings of
-    one posterior go together. Above 1 where nothing may be released.
+    Releasing in order of falling chance holds the fewest items (Chow 1970); the readings of
+    one chance go together. Above 1 where nothing may be released.
     """
     assert policy.max_misassigned_ppm is not None
-    judged = rule.judge(tally.values)
-    right = rule.memberships(tally.values).max(axis=1)
-    clear = ~judged.is_atypical
-    top, items = judged.posterior[clear], tally.counts[clear]
-    levels, group = np.unique(-top, return_inverse=True)
+    clear = ~rule.judge(tally.values).is_atypical
+    right, items = rule.memberships(tally.values).max(axis=1)[clear], tally.counts[clear]
+    levels, group = np.unique(-right, return_inverse=True)
     released = np.cumsum(np.bincount(group, items))
-    wrong = np.cumsum(np.bincount(group, items * (1.0 - right[clear])))
+    wrong = np.cumsum(np.bincount(group, items * (1.0 - right)))
     kept = np.flatnonzero(wrong <= policy.max_misassigned_ppm * 1e-6 * released)
     return float(-levels[kept[-1]]) if len(kept) else 2.0
 

@@ -15,7 +15,7 @@ from qc.inspection.expectation import (
 from qc.inspection.identity import BatchFit
 from qc.mixture import Tally
 from qc.mixture.goodness import Goodness
-from qc.records import Dispositions, FitRecord, Verdict
+from qc.records import Dispositions, FitRecord, Robust, Verdict
 
 
 def fit_record(
@@ -25,6 +25,7 @@ def fit_record(
     judged: Verdict,
     by_valid: Dispositions,
     tally: Tally,
+    robust: Robust | None,
 ) -> FitRecord | None:
     """The record of a line's fit; None where there is none.
 
@@ -57,4 +58,5 @@ def fit_record(
         confusion=expected,
         forecasts=forecasts(rule, by_valid, tally, stated),
         separations=separations(rule, stated),
+        robust=robust,
     )

@@ -18,7 +18,8 @@ from qc.inspection.identity import BatchFit, fit_batches
 from qc.inspection.known import anchors, compare, disagreement
 from qc.inspection.order import BatchOrder, batch_order, order_findings
 from qc.inspection.readings import INVALID_REASONS, invalid_reasons, tally_of
-from qc.inspection.sorting import cannot_sort, regions
+from qc.inspection.robust import beside_suspect
+from qc.inspection.sorting import cannot_sort, out_of_reach, regions
 from qc.mixture import Tally
 from qc.mixture.goodness import goodness
 from qc.plant import Line, Shift
@@ -103,11 +104,12 @@ def inspect_line(
         judged = Verdict.SUSPECT
         findings.append(contradicted)
     counts = _count(line, readings, by_reading, index)
-    unsorted = cannot_sort(line, rule)
+    unsorted = cannot_sort(line, rule) or out_of_reach(line, rule, tally)
     findings.extend(unsorted or _about_holds(line, counts))
     stretches = () if rule is None else zones(rule, tally)
     findings.extend(regions(line, stretches))
     findings.extend(_about_items(counts))
+    robust = beside_suspect(line, rule, judged, together, tally, by_valid)
     record = LineRecord(
         line=line,
         shift=shift,
@@ -116,7 +118,7 @@ def inspect_line(
         findings=tuple(findings),
         counts=counts,
         batches=batch_records(line, fitted, memberships, tally, counts, judged),
-        fit=fit_record(fitted, rule, test, judged, by_valid, tally),
+        fit=fit_record(fitted, rule, test, judged, by_valid, tally, robust),
         window=tuple(shift_tally.source for shift_tally in used),
         zones=stretches,
         files=readings.files,

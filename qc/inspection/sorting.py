@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from qc.findings import Finding, Severity
 from qc.inspection.disposition import Rule
 from qc.inspection.expectation import nearest_pair, separation_needed, two_nearest
+from qc.mixture import Tally
 from qc.plant import Line
 from qc.records import Disposition, Zone
 
@@ -40,6 +41,20 @@ def cannot_sort(line: Line, rule: Rule | None) -> list[Finding]:
     )
     remedy = "Sort these sizes by another characteristic, or on a gauge that spreads them less"
     return [Finding("line.cannot_sort", Severity.ACTION, sentence, remedy=remedy)]
+
+
+def out_of_reach(line: Line, rule: Rule | None, tally: Tally) -> list[Finding]:
+    """The finding that no item can be released under the promise that the plant states."""
+    if rule is None or not rule.promised or rule.threshold <= 1.0 or tally.n == 0:
+        return []
+    surest = 1.0 - float(rule.memberships(tally.values).max())
+    sentence = (
+        f"No item can be released under max_misassigned_ppm = {line.policy.max_misassigned_ppm:g}: "
+        f"even the surest of them is in the wrong batch, or of none, with a chance of "
+        f"{1e6 * surest:.3g} ppm."
+    )
+    remedy = "Find out where the strays come from, or state a promise that this gauge can keep"
+    return [Finding("promise.out_of_reach", Severity.ACTION, sentence, remedy=remedy)]
 
 
 def regions(line: Line, stretches: Sequence[Zone]) -> list[Finding]:

@@ -8,7 +8,10 @@
 with u = (z - mu_k) / s_k averaged over the component's items, which for rounded readings are
 moments of the truncated normal: the M step has a closed form for both likelihoods. Priors enter
 the M step as conditional maximisers (mean, then variance), bounds by clipping, which is exact for
-each since both conditional objectives have one maximum.
+each since both conditional objectives have one maximum. For t distributions (robust.py) u and u^2
+are averaged with each item's weight, and the M step is the same but for the mean weight v_k:
+
+    mu_k <- mu_k + s_k E_k[v u] / v_k
 
 Dempster, Laird and Rubin 1977; McLachlan and Jones 1988; Varadhan and Roland 2008 (SQUAREM, S3).
 """
@@ -22,6 +25,7 @@ from numpy.typing import NDArray
 
 from qc.mixture.likelihood import Cells, Expectation, Theta, e_step
 from qc.mixture.priors import Constraints
+from qc.mixture.student import mean_weight
 
 Floats = NDArray[np.float64]
 
@@ -53,36 +57,42 @@ def m_step(theta: Theta, expected: Expectation, limits: Constraints) -> Theta:
     # A component that EM is driving to nothing (its items shrink at every step) is let go.
     weights[(items < NO_ITEMS) & (weights < theta.weights)] = 0.0
     weights /= weights.sum()
-    own, shift, square = _with_known(theta, expected, limits)
+    own, shift, square, weight = _with_known(theta, expected, limits)
     variance = theta.sds**2
     information = own / variance
-    target = information * (theta.means + theta.sds * shift)
+    target = information * (weight * theta.means + theta.sds * shift)
+    information = information * weight
     means = (target + limits.precision * limits.nominal) / np.maximum(
         information + limits.precision, np.finfo(float).tiny
     )
     means = np.clip(means, limits.mean_low, limits.mean_high)
     moved = means - theta.means
-    square = variance * square - 2.0 * moved * theta.sds * shift + moved**2
+    square = variance * square - 2.0 * moved * theta.sds * shift + weight * moved**2
     variances = limits.variances(own, np.maximum(square, 0.0), means)
     means, sds = limits.clip(means, np.sqrt(np.maximum(variances, np.finfo(float).tiny)))
     # A component without items and without a prior says nothing: it stays where it is.
     silent = (own <= 0) & (limits.precision == 0)
-    return Theta(weights, np.where(silent, theta.means, means), np.where(silent, theta.sds, sds))
+    means, sds = np.where(silent, theta.means, means), np.where(silent, theta.sds, sds)
+    return replace(theta, weights=weights, means=means, sds=sds)
 
 
 def _with_known(
     theta: Theta, expected: Expectation, limits: Constraints
-) -> tuple[Floats, Floats, Floats]:
-    """Items of each component and their means of u and u^2, the known items among them; (K,)."""
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Items of each component, their means of u and u^2, and their mean weight; all (K,).
+
+    The known items are among them. They are taken as normal, with weight one, by a t as well.
+    """
     own = expected.items[: theta.k]
+    weight = mean_weight(expected.square, theta.nu)
     if not limits.known_items.any():
-        return own, expected.shift, expected.square
+        return own, expected.shift, expected.square, weight
     first, second = limits.known_moments(theta.means, theta.sds)
     total = own + limits.known_items
     safe = np.maximum(total, np.finfo(float).tiny)
     shift = (own * expected.shift + limits.known_items * first / theta.sds) / safe
     square = (own * expected.square + limits.known_items * second / theta.sds**2) / safe
-    return total, shift, square
+    return total, shift, square, (own * weight + limits.known_items) / safe
 
 
 def em_update(cells: Cells, state: State, limits: Constraints) -> State:
@@ -135,4 +145,4 @@ def _unflatten(x: Floats, reference: Theta, limits: Constraints) -> Theta | None
     weights[live] = np.exp(x[:count])
     means, sds = x[count : count + reference.k], np.exp(x[count + reference.k :])
     means, sds = limits.clip(means, sds)
-    return Theta(weights / weights.sum(), means, sds)
+    return replace(reference, weights=weights / weights.sum(), means=means, sds=sds)

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from qc.errors import FitError
 from qc.findings import Finding
@@ -14,6 +15,8 @@ from qc.findings import Finding
 Floats = NDArray[np.float64]
 A = TypeVar("A")
 
+NODES, MASSES = np.polynomial.hermite_e.hermegauss(31)
+MASSES = MASSES / MASSES.sum()
 TINY = float(np.finfo(float).tiny)
 
 
@@ -84,9 +87,13 @@ class FitEvidence(Generic[A]):
 
 
 def softened(top: Floats, rest: Floats, variance: Floats) -> Floats:
-    """Posterior of the best batch, averaged over the uncertainty of its log odds (MacKay 1992).
+    """Posterior of the best batch, averaged over the uncertainty of its log odds; all (m,).
 
-    sigmoid(l / sqrt(1 + pi v / 8)), with l = log(top / rest) and v its variance; all (m,).
+    The mean of sigmoid(l + z sqrt(v)) over a standard normal z, with l = log(top / rest) and v its
+    variance, by Gauss-Hermite quadrature. (MacKay's closed form, 1992, is accurate near l = 0 only:
+    for l = 10 and v = 9 it leaves nearly four times the doubt.)
     """
     log_odds = np.log(np.maximum(top, TINY)) - np.log(rest)
-    return np.asarray(1.0 / (1.0 + np.exp(-log_odds / np.sqrt(1.0 + np.pi / 8.0 * variance))))
+    # What is left to doubt, not the posterior itself: near one the latter has no digits left.
+    doubt = expit(-(log_odds[:, None] + np.sqrt(variance)[:, None] * NODES)) @ MASSES
+    return np.asarray(1.0 - doubt)

@@ -12,6 +12,8 @@ derivatives are moments of the truncated normal, by Louis's identity once more:
     u_mu = M1 / s            H_mumu  + u_mu^2    = (M2 - 1) / s^2
     u_eta = M2 - 1           H_mueta + u_mu u_eta = (M3 - 3 M1) / s
                              H_etaeta + u_eta^2  = M4 - 4 M2 + 1
+
+For t distributions the same places are taken by their own derivatives (student.py).
 """
 
 from __future__ import annotations
@@ -118,7 +120,7 @@ def curvature(cells: Cells, theta: Theta, limits: Constraints) -> Curvature:
 def score_rows(cells: Cells, theta: Theta) -> tuple[Floats, Floats]:
     """Tau (m, C) and the scores of each component at each reading, (m, C, P)."""
     k, c = theta.k, len(theta.weights)
-    _, tau, (m1, m2) = posteriors(cells, theta, order=2)
+    _, tau, (m1, m2, *_) = posteriors(cells, theta, order=2)
     rows = np.zeros((len(cells.z), c, c + 2 * k))
     rows[:, :, :c] = np.eye(c) - theta.weights
     for j in range(k):
@@ -130,12 +132,14 @@ def score_rows(cells: Cells, theta: Theta) -> tuple[Floats, Floats]:
 def _block(cells: Cells, theta: Theta) -> tuple[Floats, Floats, list[Floats]]:
     """tau, the readings' scores g_i (m, P), and the component terms to be averaged."""
     k = theta.k
-    _, tau, (m1, m2, m3, m4) = posteriors(cells, theta, order=4)
+    _, tau, (m1, m2, *higher) = posteriors(cells, theta, order=4)
     own, s = tau[:, :k], theta.sds
+    if theta.normal:
+        m3, m4 = higher
+        higher = [m2 - 1.0, m3 - 3.0 * m1, m4 - 4.0 * m2 + 1.0]
     u_mu, u_eta = m1 / s, m2 - 1.0
     scores = np.concatenate([tau - theta.weights, own * u_mu, own * u_eta], axis=1)
-    second = [(m2 - 1.0) / s**2, (m3 - 3.0 * m1) / s, m4 - 4.0 * m2 + 1.0]
-    return tau, scores, [u_mu, u_eta, *second]
+    return tau, scores, [u_mu, u_eta, higher[0] / s**2, higher[1] / s, higher[2]]
 
 
 def _complete(items: Floats, inner: Floats, theta: Theta) -> Floats:

@@ -20,12 +20,14 @@ For rounded readings this is the likelihood of grouped data (McLachlan and Jones
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qc.mixture.interval import LOG_SQRT_2PI, interval_moments
+from qc.mixture.student import t_terms
 
 Floats = NDArray[np.float64]
 
@@ -61,16 +63,26 @@ class Cells:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Theta:
-    """Parameters in standard units: weights (K,) or with background (K + 1,), means, sds (K,)."""
+    """Parameters in standard units: weights (K,) or with background (K + 1,), means, sds (K,).
+
+    `nu`: degrees of freedom where the components are t distributions, of which `sds` are the
+    scales (robust.py); infinite for normal ones.
+    """
 
     weights: Floats
     means: Floats
     sds: Floats
+    nu: float = math.inf
 
     @property
     def k(self) -> int:
-        """Number of Gaussian components."""
+        """Number of components, the background left out."""
         return len(self.means)
+
+    @property
+    def normal(self) -> bool:
+        """Whether the components are normal distributions."""
+        return math.isinf(self.nu)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +95,8 @@ class Expectation:
     items : ndarray of shape (K,) or (K + 1,)
         Expected number of items of each component.
     shift, square : ndarray of shape (K,)
-        Means of u and u^2 over the component's items, u = (z - mu_k) / s_k.
+        Means of u and u^2 over the component's items, u = (z - mu_k) / s_k; of a t distribution
+        each item with its weight (student.py).
     """
 
     log_likelihood: float
@@ -93,9 +106,16 @@ class Expectation:
 
 
 def log_components(cells: Cells, theta: Theta, order: int = 0) -> tuple[Floats, list[Floats]]:
-    """Log of f_ik, shape (m, K) or (m, K + 1), and M_1 ... M_order, each of shape (m, K)."""
+    """Log of f_ik, shape (m, K) or (m, K + 1), and M_1 ... M_order, each of shape (m, K).
+
+    Where the components are t distributions: their terms (student.py) in the place of the moments.
+    """
     u = (cells.z[:, None] - theta.means) / theta.sds
-    if cells.width > 0:
+    if not theta.normal:
+        log_f, moments = t_terms(u, cells.width / theta.sds, theta.nu, order)
+        if cells.width == 0:
+            log_f = log_f - np.log(theta.sds)
+    elif cells.width > 0:
         log_f, moments = interval_moments(u, cells.width / theta.sds, order)
     else:
         log_f = -0.5 * u**2 - (LOG_SQRT_2PI + np.log(theta.sds))
@@ -125,7 +145,7 @@ def e_step(cells: Cells, theta: Theta) -> Expectation:
     items = np.zeros(len(theta.weights))
     first, second = np.zeros(theta.k), np.zeros(theta.k)
     for block in cells.blocks():
-        total, tau, (m1, m2) = posteriors(block, theta, order=2)
+        total, tau, (m1, m2, *_) = posteriors(block, theta, order=2)
         log_likelihood += float(block.n @ total)
         weighted = block.n[:, None] * tau
         items += weighted.sum(axis=0)

@@ -94,7 +94,7 @@ class MultivariateFit(FitEvidence[MultivariateAnswer]):
         return MultivariateErrors(weights, means, covariances)
 
     def posterior(self, readings: ArrayLike) -> tuple[Floats, Floats]:
-        """Posterior of each batch, averaged over the uncertainty of the fit (MacKay 1992).
+        """Posterior of each batch, averaged over the uncertainty of the fit.
 
         Parameters
         ----------

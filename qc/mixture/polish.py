@@ -131,4 +131,4 @@ def stepped(theta: Theta, step: Floats, limits: Constraints) -> Theta | None:
     if limits.spread is not Spread.FREE:
         sds = theta.sds * np.exp(eta[0]) * limits.units(means) / limits.units(theta.means)
     means, sds = limits.clip(means, sds)
-    return Theta(weights / weights.sum(), means, sds)
+    return replace(theta, weights=weights / weights.sum(), means=means, sds=sds)

@@ -121,8 +121,8 @@ class Fit(FitEvidence[Answer]):
         """Posterior of each batch, averaged over the uncertainty of the fit.
 
         With l the log odds of a reading's most likely batch against all others and se its
-        standard error by the delta method, that batch's posterior is
-        sigmoid(l / sqrt(1 + pi se^2 / 8)) (MacKay 1992); the others keep their proportions.
+        standard error by the delta method, that batch's posterior is the mean of
+        sigmoid(l + se z) over a standard normal z; the others keep their proportions.
 
         Parameters
         ----------

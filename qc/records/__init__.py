@@ -35,6 +35,7 @@ from qc.records.inputs import (
     WindowTally,
 )
 from qc.records.known import KnownBatches
+from qc.records.robust import Robust
 from qc.records.shifts import HeldItem, LineEvidence, LineRecord, LineResult, ShiftRecord
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "LineStatus",
     "Reason",
     "Reject",
+    "Robust",
     "Separation",
     "ShiftRecord",
     "SourceFile",

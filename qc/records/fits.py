@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qc.records.robust import Robust
+
 
 @dataclass(frozen=True, slots=True)
 class Capability:
@@ -134,6 +136,8 @@ class FitRecord:
         Holds at other thresholds.
     separations : tuple of Separation
         Holds if the two nearest batches were nearer, or further apart.
+    robust : Robust or None
+        What a fit robust against heavy tails would change; None where the fit is not suspect.
     """
 
     likelihood: str
@@ -156,3 +160,4 @@ class FitRecord:
     confusion: Confusion | None = None
     forecasts: tuple[Forecast, ...] = ()
     separations: tuple[Separation, ...] = ()
+    robust: Robust | None = None

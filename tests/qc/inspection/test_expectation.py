@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 from qc.inspection.expectation import nearest_pair, separation_of, two_batches
 from qc.mixture import Mixture
-from qc.plant import Batch, Gauge, Line
+from qc.plant import Batch, Gauge, Line, Policy
 from qc.records import Disposition, Verdict
 from tests.qc.inspection.lines import inspect, line, mixed
 
@@ -124,3 +124,13 @@ def test_a_size_that_nobody_configured_is_held_and_named() -> None:
     assert upper.sd_low is not None
     assert upper.sd_high is not None
     assert upper.sd_low < 0.2 < upper.sd_high  # not stretched over the unknown size
+
+
+def test_a_promise_that_strays_make_impossible_is_said_to_be() -> None:
+    rng = np.random.default_rng(2)
+    strays = np.round(rng.uniform(8.0, 13.2, 400), 2)
+    x = np.append(mixed(5000, 1, (0.5, 10.0, 0.2), (0.5, 11.2, 0.2)), strays)
+    on = line(10.0, 11.2, policy=Policy(max_misassigned_ppm=100.0))
+    result = inspect(on, x)
+    assert result.record.counts.assigned == 0
+    assert "promise.out_of_reach" in codes(result)

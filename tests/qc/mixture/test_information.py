@@ -14,12 +14,12 @@ PRIORS = [
 ]
 
 
-def setting(width: float, background: bool) -> tuple[Cells, Theta, Constraints]:
+def setting(width: float, background: bool, nu: float = np.inf) -> tuple[Cells, Theta, Constraints]:
     z = np.linspace(-1.5, 3.5, 41)
     n = np.random.default_rng(1).integers(1, 40, 41).astype(float)
     cells = Cells(z, n, width, np.full(len(z), np.log(0.15)) if background else None)
     weights = np.array([0.5, 0.45, 0.05]) if background else np.array([0.55, 0.45])
-    theta = Theta(weights, np.array([0.2, 1.4]), np.array([0.5, 0.8]))
+    theta = Theta(weights, np.array([0.2, 1.4]), np.array([0.5, 0.8]), nu)
     return cells, theta, constraints(PRIORS, 0.0, 1.0, (-1.5, 3.5), 1e-6, width=width)
 
 
@@ -29,8 +29,11 @@ def objective(cells: Cells, theta: Theta, limits: Constraints) -> float:
 
 @pytest.mark.parametrize("width", [0.0, 0.125, 1.3])
 @pytest.mark.parametrize("background", [False, True])
-def test_score_and_information_are_the_derivatives(width: float, background: bool) -> None:
-    cells, theta, limits = setting(width, background)
+@pytest.mark.parametrize("nu", [np.inf, 20.0, 3.0])
+def test_score_and_information_are_the_derivatives(
+    width: float, background: bool, nu: float
+) -> None:
+    cells, theta, limits = setting(width, background, nu)
     bend = curvature(cells, theta, limits)
     size = len(bend.score)
     h = 1e-4

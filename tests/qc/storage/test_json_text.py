@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qc.errors import StorageError
-from qc.records import LineRecord, Reject, ShiftRecord
+from qc.records import LineRecord, Reject, Robust, ShiftRecord
 from qc.storage import discover, fingerprint, read_line
 from qc.storage.json_text import from_json, to_json
 
@@ -62,6 +62,15 @@ def test_nan_comes_back(record):
         LineRecord, to_json(replace(record, fit=replace(record.fit, bic=math.nan))), "x"
     )
     assert math.isnan(back.fit.bic)
+
+
+def test_a_robust_fit_comes_back_and_older_texts_have_none(record):
+    robust = Robust(math.inf, 0.0, 0, 0, 0, (None, 0.5), (None, 3.0), (None, 0.25))
+    beside = replace(record, fit=replace(record.fit, robust=robust))
+    assert from_json(LineRecord, to_json(beside), "x") == beside
+    content = json.loads(to_json(record))
+    del content["fit"]["robust"]
+    assert from_json(LineRecord, json.dumps(content).encode(), "x") == record
 
 
 @pytest.mark.parametrize(
