@@ -10,6 +10,7 @@ be (the posterior at the true densities), and with cutoffs half-way between the 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
@@ -18,10 +19,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks.designs import GAUSSIAN, OTHERS, Design
-from benchmarks.page import table, write_page
+from benchmarks.page import bold, percent, table, write_page
 from qc.inspection import inspect_line
 from qc.plant import Line, Shift
-from qc.records import Disposition, LineReadings, LineResult, Verdict
+from qc.records import Disposition, LineReadings, LineResult, Verdict, WindowTally
 
 Floats = NDArray[np.float64]
 
@@ -136,11 +137,11 @@ class Counts:
         return self.verdicts[verdict] / self.shifts
 
 
-def inspected(line: Line, x: Floats) -> LineResult:
-    """The line's result on these readings."""
+def inspected(line: Line, x: Floats, window: Sequence[WindowTally] = ()) -> LineResult:
+    """The line's result on these readings, fitted together with the window."""
     no_null = np.zeros(len(x), dtype=bool)
     readings = LineReadings("A", x, no_null, None, None, (), (), (), len(x))
-    return inspect_line(line, SHIFT, readings, (), config_sha256="c", input_sha256="i")
+    return inspect_line(line, SHIFT, readings, window, config_sha256="c", input_sha256="i")
 
 
 def best_posterior(design: Design, result: LineResult) -> Floats:
@@ -185,16 +186,6 @@ def measure(design: Design, number: int, shifts: int) -> Counts:
     for shift in range(max(1, round(shifts * min(1.0, MANY_ITEMS / design.n)))):
         add_shift(design, [number, shift], counts)
     return counts
-
-
-def percent(part: float, whole: float) -> str:
-    if not whole:
-        return "—"
-    return f"{100 * part / whole:.3g}" if part * 1e8 >= whole else "0"
-
-
-def bold(text: str, missed: bool) -> str:
-    return f"**{text}**" if missed else text
 
 
 def row(design: Design, own: Counts, gaussian: bool) -> tuple[list[str], list[str]]:
