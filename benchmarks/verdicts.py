@@ -15,7 +15,7 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -281,7 +281,7 @@ def main() -> None:
         own = counts[key(model, n)] = measure(model, n, model.shifts(n, options.shifts))
         print(" | ".join(row(model, n, own)), flush=True)
         if options.counts is not None:
-            entries = {name: asdict(entry) for name, entry in counts.items()}
+            entries = {name: vars(entry) for name, entry in counts.items()}
             options.counts.write_text(json.dumps(entries, indent=1), encoding="utf-8")
     if options.write:
         write_page("verdicts", *page(counts, options.shifts))
