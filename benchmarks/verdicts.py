@@ -6,7 +6,8 @@ Shifts of models that are right (normal batches, as configured) and of models th
 inspected, and their verdicts counted. Of the first OWN items of a shift the readings are drawn; of
 the others only how many fall into each step of the gauge, and they reach the fit as the tally of a
 fit window, so that a million items cost no more than a thousand. --only takes the models with
-NAME in their name. --counts keeps the counts in a file, so that the page can be made in pieces.
+NAME in their name. --counts keeps the counts in a file, so that the page can be made in pieces: what
+is counted there is not counted again, so remove the file after a change of the checks.
 """
 
 from __future__ import annotations
@@ -278,7 +279,10 @@ def main() -> None:
     if not wanted:
         arguments.error("no row has that name and number of items")
     for model, n in wanted:
-        own = counts[key(model, n)] = measure(model, n, model.shifts(n, options.shifts))
+        shifts = model.shifts(n, options.shifts)
+        if key(model, n) in counts and counts[key(model, n)].shifts == shifts:
+            continue
+        own = counts[key(model, n)] = measure(model, n, shifts)
         print(" | ".join(row(model, n, own)), flush=True)
         if options.counts is not None:
             entries = {name: vars(entry) for name, entry in counts.items()}
