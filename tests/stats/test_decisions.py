@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import binom, norm
+from sklearn.datasets import load_iris
 
-from benchmarks.decisions import Counts, measure
+from benchmarks.decisions import Counts, inspected, measure, real, row
 from benchmarks.designs import GAUSSIAN, OTHERS, Design, Shape, cell, gamma, normal, ramp
+from benchmarks.real_items import REAL, RealItems
 from qc.records import Verdict
 
 FIVE_ERRORS = float(norm.sf(5.0))
@@ -64,3 +66,32 @@ def test_the_best_rule_knows_the_distribution_that_is_drawn(shape: Shape) -> Non
     assert mass.sum() == pytest.approx(1.0, abs=1e-4)
     error = np.sqrt(200_000 * mass * (1 - mass)) + 1
     assert (np.abs(seen - 200_000 * mass) < 5 * error).all()
+
+
+@pytest.mark.parametrize("items", REAL, ids=lambda items: items.name)
+def test_real_items_escape_no_more_often_than_with_cutoffs(items: RealItems) -> None:
+    own = real(items)
+    assert own.valid == own.assigned + own.held == items.n
+    assert own.escapes * own.valid <= own.cut_escapes * own.assigned
+    assert row(items, own, gaussian=False)[0][9:11] == ["—", "—"]  # the best rule is not known
+
+
+def test_real_items_are_told_by_the_past_and_lie_on_their_grid() -> None:
+    for items in REAL:
+        codes = {
+            finding.code for finding in inspected(items.line, items.shift()[0]).record.findings
+        }
+        assert not codes & {"gauge.off_grid", "gauge.coarser"}
+    petals = next(items for items in REAL if items.name == "iris, petal length")
+    x, truth = petals.shift()
+    assert np.bincount(truth).tolist() == [25, 25, 25]
+    flowers = load_iris()
+    for b, batch in enumerate(petals.line.batches):
+        values = flowers.data[flowers.target == b, 2]
+        assert batch.name == flowers.target_names[b]
+        assert batch.nominal == pytest.approx(values[::2].mean())
+        assert batch.usual_sd == pytest.approx(values[::2].std(ddof=1))
+        assert x[truth == b].tolist() == values[1::2].tolist()
+    nominals = np.array([batch.nominal for batch in petals.line.batches], dtype=float)
+    nearest = np.abs(x[:, None] - nominals).argmin(axis=1)
+    assert real(petals).cut_escapes == (nearest != truth).sum()
