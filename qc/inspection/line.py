@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from qc.errors import ShiftmixError
 from qc.findings import Finding, Severity
 from qc.inspection.batches import batch_records
-from qc.inspection.diagnosis import Goodness, goodness, separation, unknown_batch, verdict
-from qc.inspection.disposition import make_rule, nothing_decided, stacked, zones
-from qc.inspection.identity import BatchFit, check_of_k, fit_batches
+from qc.inspection.decision import Decision, decide, expected_misassigned
+from qc.inspection.diagnosis import separation
+from qc.inspection.disposition import nothing_decided, stacked, zones
 from qc.inspection.order import BatchOrder, batch_order, order_findings
 from qc.inspection.readings import INVALID_REASONS, invalid_reasons, tally_of
 from qc.mixture import Tally
@@ -30,12 +30,10 @@ from qc.records import (
     LineStatus,
     Reason,
     Reject,
-    Verdict,
     WindowTally,
 )
 
 Codes = NDArray[np.int16]
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 REJECTS_SHOWN = 100
@@ -73,45 +71,26 @@ def inspect_line(
     reasons = invalid_reasons(readings, line.gauge)
     valid = reasons == Reason.CLEAR
     tally, of_gauge = tally_of(readings.values[valid], line)
-    findings = [*readings.findings, *of_gauge]
-    together, used, unused = _with_window(tally, window)
-    findings.extend(unused)
-    stop = _not_assessable(line, reasons, tally)
-    fitted, rule, memberships, test, judged = None, None, None, None, Verdict.FAILED
-    if stop is None:
-        fitted = fit_batches(together, line, last)
-        findings.extend(fitted.findings)
-        if not fitted.fit.failed:
-            test = goodness(together, fitted.fit.mixture)
-            judged, doubts = verdict(fitted.fit.converged, test, line.unit)
-            findings.extend(doubts)
-            if judged is Verdict.GOOD:
-                more = check_of_k(together, line, fitted)
-                unknown = unknown_batch(more, fitted.fit, line.unit)
-                if unknown is not None:
-                    judged = Verdict.SUSPECT
-                    findings.append(unknown)
-            rule = make_rule(fitted, line, tally)
-            memberships = rule.memberships(tally.values)
-            findings.extend(_in_order(line, readings, valid, fitted, memberships, tally))
-    else:
-        findings.append(stop[1])
-    why = stop[0] if stop is not None else Reason.FIT_FAILED
-    by_valid = rule.judge(tally.values) if rule is not None else nothing_decided(len(tally), why)
-    by_reading, index = _per_item(by_valid, tally, readings, reasons)
+    invalid = Counter(Reason(int(reason)).label for reason in reasons[~valid])
+    decided = decide(line, tally, window, last, invalid)
+    findings = [*readings.findings, *of_gauge, *decided.findings]
+    findings.extend(_in_order(line, readings, valid, decided, tally))
+    by_reading, index = _per_item(decided.by_reading, tally, readings, reasons)
     counts = _count(line, readings, by_reading, index)
     findings.extend(_about_items(line, counts))
     record = LineRecord(
         line=line,
         shift=shift,
-        status=_status(rule is not None, findings),
-        verdict=judged if stop is None else None,
+        status=_status(decided.rule is not None, findings),
+        verdict=decided.verdict,
         findings=tuple(findings),
         counts=counts,
-        batches=batch_records(line, fitted, memberships, tally, counts, judged),
-        fit=_fit_record(fitted, test, judged, by_valid, tally),
-        window=tuple(shift_tally.source for shift_tally in used),
-        zones=() if rule is None else zones(rule, tally),
+        batches=batch_records(
+            line, decided.fitted, decided.memberships, tally, counts, decided.judged
+        ),
+        fit=_fit_record(decided, tally),
+        window=tuple(shift_tally.source for shift_tally in decided.window),
+        zones=() if decided.rule is None else zones(decided.rule, tally),
         files=readings.files,
         rejects=readings.rejects[:REJECTS_SHOWN],
         config_sha256=config_sha256,
@@ -154,59 +133,16 @@ def failed_line(
     )
 
 
-def _with_window(
-    tally: Tally, window: Sequence[WindowTally]
-) -> tuple[Tally, list[WindowTally], list[Finding]]:
-    """The tallies of this shift and of the window together, as far as they lie on one grid."""
-    used, findings = [], []
-    for earlier in window:
-        same = (earlier.tally.resolution, earlier.tally.origin) == (tally.resolution, tally.origin)
-        if same:
-            tally = tally + earlier.tally
-            used.append(earlier)
-            continue
-        sentence = (
-            f"The readings of {earlier.source.date} {earlier.source.shift} lie on another grid "
-            f"({earlier.tally.resolution}) and were left out of the fit."
-        )
-        findings.append(Finding("window.other_grid", Severity.CAUTION, sentence))
-    return tally, used, findings
-
-
-def _not_assessable(line: Line, reasons: Codes, tally: Tally) -> tuple[Reason, Finding] | None:
-    """Why no fit is tried, if so."""
-    invalid = int(np.count_nonzero(reasons != Reason.CLEAR))
-    policy = line.policy
-    if tally.n < policy.min_items:
-        sentence = f"{tally.n:.0f} valid readings, at least {policy.min_items} are needed."
-        remedy = "Hold the items, or lower policy.min_items"
-        return Reason.TOO_FEW_ITEMS, Finding(
-            "items.too_few", Severity.ACTION, sentence, remedy=remedy
-        )
-    if invalid > policy.max_invalid_share * len(reasons):
-        named = Counter(Reason(int(r)).label for r in reasons[reasons != Reason.CLEAR])
-        listed = ", ".join(f"{count:,} {label}" for label, count in named.most_common())
-        sentence = (
-            f"{invalid:,} of {len(reasons):,} readings are invalid ({listed}), more than the "
-            f"{100 * policy.max_invalid_share:.3g} % that the policy allows."
-        )
-        remedy = "Check the gauge, its unit and its range, then inspect the shift again"
-        return Reason.TOO_MANY_INVALID, Finding(
-            "readings.invalid", Severity.ACTION, sentence, remedy=remedy
-        )
-    return None
-
-
 def _in_order(
     line: Line,
     readings: LineReadings,
     valid: NDArray[np.bool_],
-    fitted: BatchFit,
-    memberships: Floats,
+    decided: Decision,
     tally: Tally,
 ) -> list[Finding]:
-    """What the times of the items say of the batches; nothing where no times are recorded."""
-    if readings.measured_at is None:
+    """What the times of the items say of the batches; nothing without times or without a fit."""
+    fitted, memberships = decided.fitted, decided.memberships
+    if readings.measured_at is None or fitted is None or memberships is None:
         return []
     timed = valid & ~np.isnat(readings.measured_at)
     times, x = readings.measured_at[timed], readings.values[timed]
@@ -289,20 +225,10 @@ def _status(assessed: bool, findings: list[Finding]) -> LineStatus:
     return LineStatus.ACTION if action else LineStatus.OK
 
 
-def _fit_record(
-    fitted: BatchFit | None,
-    test: Goodness | None,
-    judged: Verdict,
-    by_valid: Dispositions,
-    tally: Tally,
-) -> FitRecord | None:
-    if fitted is None or fitted.fit.failed:
+def _fit_record(decided: Decision, tally: Tally) -> FitRecord | None:
+    if decided.fitted is None or decided.fitted.fit.failed:
         return None
-    fit = fitted.fit
-    assigned = by_valid.disposition == Disposition.ASSIGNED
-    items = float(tally.counts[assigned].sum())
-    wrong = float(tally.counts[assigned] @ (1.0 - by_valid.posterior[assigned]))
-    stated = judged is Verdict.GOOD and items > 0
+    fit, test = decided.fitted.fit, decided.test
     background = fit.mixture.background
     return FitRecord(
         likelihood=fit.likelihood,
@@ -321,5 +247,5 @@ def _fit_record(
         goodness_p=None if test is None else test.p,
         goodness_effect=None if test is None else test.effect,
         separation=separation(fit.mixture),
-        expected_misassigned=wrong / items if stated else None,
+        expected_misassigned=expected_misassigned(decided.by_reading, tally, decided.judged),
     )

@@ -1,0 +1,174 @@
+"""The decision on a line's readings from tallies alone: what needs no item, no file and no clock.
+
+The inspection of a shift, the explanation of an item and the replay of a past shift all decide
+here, so that equal tallies and an equal configuration give equal decisions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qc.findings import Finding, Severity
+from qc.inspection.diagnosis import Goodness, goodness, unknown_batch, verdict
+from qc.inspection.disposition import Rule, make_rule, nothing_decided
+from qc.inspection.identity import BatchFit, check_of_k, fit_batches
+from qc.mixture import Tally
+from qc.plant import Line
+from qc.records import Disposition, Dispositions, LastBatches, Reason, Verdict, WindowTally
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """What was decided on the distinct readings of a line's shift.
+
+    Attributes
+    ----------
+    fitted : BatchFit or None
+        None where no fit was tried.
+    rule : Rule or None
+        None where nothing could be decided.
+    memberships : ndarray of shape (n_distinct, B), or None
+        Posterior of each configured batch at each distinct reading.
+    test : Goodness or None
+    judged : Verdict
+        Failed where there is no fit.
+    by_reading : Dispositions
+        One entry a distinct reading of this shift, n_distinct of them.
+    window : tuple of WindowTally
+        Those that the fit covers beside this shift.
+    findings : tuple of Finding
+    """
+
+    fitted: BatchFit | None
+    rule: Rule | None
+    memberships: Floats | None
+    test: Goodness | None
+    judged: Verdict
+    by_reading: Dispositions
+    window: tuple[WindowTally, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict on the fit; None where none was tried."""
+        return None if self.fitted is None else self.judged
+
+
+def decide(
+    line: Line,
+    tally: Tally,
+    window: Sequence[WindowTally],
+    last: LastBatches | None,
+    invalid: Mapping[str, int],
+) -> Decision:
+    """Fit the line's batches, judge the fit, and decide on each distinct reading.
+
+    Parameters
+    ----------
+    line : Line
+    tally : Tally
+        This shift's valid readings, in the line's unit.
+    window : sequence of WindowTally
+        Tallies of the earlier shifts that the fit covers, oldest first.
+    last : LastBatches or None
+        Where batches without a nominal lay in the last published shift.
+    invalid : mapping of str to int
+        Items of this shift without a valid reading, by reason.
+    """
+    together, used, findings = _with_window(tally, window)
+    stop = _not_assessable(line, tally, invalid)
+    if stop is not None:
+        reason, finding = stop
+        nothing = nothing_decided(len(tally), reason)
+        told = (*findings, finding)
+        return Decision(None, None, None, None, Verdict.FAILED, nothing, tuple(used), told)
+    fitted = fit_batches(together, line, last)
+    findings.extend(fitted.findings)
+    if fitted.fit.failed:
+        nothing = nothing_decided(len(tally), Reason.FIT_FAILED)
+        told = tuple(findings)
+        return Decision(fitted, None, None, None, Verdict.FAILED, nothing, tuple(used), told)
+    test = goodness(together, fitted.fit.mixture)
+    judged, doubts = verdict(fitted.fit.converged, test, line.unit)
+    findings.extend(doubts)
+    if judged is Verdict.GOOD:
+        more = check_of_k(together, line, fitted)
+        unknown = unknown_batch(more, fitted.fit, line.unit)
+        if unknown is not None:
+            judged = Verdict.SUSPECT
+            findings.append(unknown)
+    rule = make_rule(fitted, line, tally)
+    return Decision(
+        fitted,
+        rule,
+        rule.memberships(tally.values),
+        test,
+        judged,
+        rule.judge(tally.values),
+        tuple(used),
+        tuple(findings),
+    )
+
+
+def expected_misassigned(decided: Dispositions, tally: Tally, judged: Verdict) -> float | None:
+    """Expected share of wrong batches among the assigned; None where it is withdrawn.
+
+    `decided` has one entry a distinct reading of the tally.
+    """
+    assigned = decided.disposition == Disposition.ASSIGNED
+    items = float(tally.counts[assigned].sum())
+    if judged is not Verdict.GOOD or items == 0:
+        return None
+    return float(tally.counts[assigned] @ (1.0 - decided.posterior[assigned])) / items
+
+
+def _with_window(
+    tally: Tally, window: Sequence[WindowTally]
+) -> tuple[Tally, list[WindowTally], list[Finding]]:
+    """The tallies of this shift and of the window together, as far as they lie on one grid."""
+    used, findings = [], []
+    for earlier in window:
+        same = (earlier.tally.resolution, earlier.tally.origin) == (tally.resolution, tally.origin)
+        if same:
+            tally = tally + earlier.tally
+            used.append(earlier)
+            continue
+        sentence = (
+            f"The readings of {earlier.source.date} {earlier.source.shift} lie on another grid "
+            f"({earlier.tally.resolution}) and were left out of the fit."
+        )
+        findings.append(Finding("window.other_grid", Severity.CAUTION, sentence))
+    return tally, used, findings
+
+
+def _not_assessable(
+    line: Line, tally: Tally, invalid: Mapping[str, int]
+) -> tuple[Reason, Finding] | None:
+    """Why no fit is tried, if so."""
+    policy, n_invalid = line.policy, sum(invalid.values())
+    if tally.n < policy.min_items:
+        sentence = f"{tally.n:.0f} valid readings, at least {policy.min_items} are needed."
+        remedy = "Hold the items, or lower policy.min_items"
+        return Reason.TOO_FEW_ITEMS, Finding(
+            "items.too_few", Severity.ACTION, sentence, remedy=remedy
+        )
+    n = round(tally.n) + n_invalid
+    if n_invalid > policy.max_invalid_share * n:
+        named = Counter(invalid).most_common()
+        listed = ", ".join(f"{count:,} {label}" for label, count in named)
+        sentence = (
+            f"{n_invalid:,} of {n:,} readings are invalid ({listed}), more than the "
+            f"{100 * policy.max_invalid_share:.3g} % that the policy allows."
+        )
+        remedy = "Check the gauge, its unit and its range, then inspect the shift again"
+        return Reason.TOO_MANY_INVALID, Finding(
+            "readings.invalid", Severity.ACTION, sentence, remedy=remedy
+        )
+    return None
