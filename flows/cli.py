@@ -60,6 +60,15 @@ ShiftName = Annotated[
         "--shift", metavar="NAME", help="Name of the shift.  [default: the last one that ended]"
     ),
 ]
+LookIn = Annotated[
+    datetime | None,
+    typer.Option(
+        "--date",
+        metavar="YYYY-MM-DD",
+        formats=["%Y-%m-%d"],
+        help="Production date of the shift to look in.  [default: any]",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
@@ -100,6 +109,29 @@ def check(
 
     day = None if date is None else date.date()
     raise typer.Exit(check_and_tell(config, day, shift, as_json=json))
+
+
+@app.command()
+def explain(
+    item: Annotated[str, typer.Option("--item", metavar="ID", help="The item's id, as recorded.")],
+    config: Config = Path("plant.toml"),
+    date: LookIn = None,
+    shift: Annotated[
+        str, typer.Option("--shift", metavar="NAME", help="Name of the shift.  [default: any]")
+    ] = "",
+    line: Annotated[
+        str, typer.Option("--line", metavar="NAME", help="The item's line.  [default: any]")
+    ] = "",
+    json: AsJson = False,
+) -> None:
+    """Say why an item was held or assigned, with all figures that decided on it.
+
+    Looks through the published shifts, newest first. Exit code 1 if none of them has the item.
+    """
+    from flows.explaining import explain_and_tell
+
+    day = None if date is None else date.date()
+    raise typer.Exit(explain_and_tell(config, item, day, shift, line, as_json=json))
 
 
 @app.command()

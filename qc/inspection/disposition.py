@@ -78,13 +78,17 @@ class Rule:
         return posterior
 
     def tail(self, x: Floats) -> Floats:
-        """Largest two-sided tail probability of x under any batch that ran, (m,).
+        """Largest two-sided tail probability of x under any batch that ran, (m,)."""
+        return np.asarray(self.tails(x).max(axis=1))
+
+    def tails(self, x: Floats) -> Floats:
+        """Two-sided tail probability of x under each component of the fit, (m, K).
 
         A rounded reading is as near to the mean as its cell allows.
         """
         half = 0.5 * self.resolution / self.fitted.fit.mixture.sds
         distance = np.maximum(np.abs(self._distances(x)) - half, 0.0)
-        return np.asarray(2.0 * ndtr(-distance).max(axis=1))
+        return np.asarray(2.0 * ndtr(-distance))
 
     def _distances(self, x: Floats) -> Floats:
         mixture = self.fitted.fit.mixture

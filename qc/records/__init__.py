@@ -18,6 +18,14 @@ from qc.records.decisions import (
     Verdict,
     Zone,
 )
+from qc.records.explanation import (
+    BatchOdds,
+    Explanation,
+    ItemSource,
+    PublishedItem,
+    Reckoning,
+    SourceState,
+)
 from qc.records.fits import BatchRecord, Capability, FitRecord
 from qc.records.inputs import (
     LastBatches,
@@ -31,6 +39,7 @@ from qc.records.shifts import HeldItem, LineEvidence, LineRecord, LineResult, Sh
 
 __all__ = [
     "NONE",
+    "BatchOdds",
     "BatchRecord",
     "Bools",
     "Capability",
@@ -38,19 +47,24 @@ __all__ = [
     "Counts",
     "Disposition",
     "Dispositions",
+    "Explanation",
     "FitRecord",
     "Floats",
     "HeldItem",
+    "ItemSource",
     "LastBatches",
     "LineEvidence",
     "LineReadings",
     "LineRecord",
     "LineResult",
     "LineStatus",
+    "PublishedItem",
     "Reason",
+    "Reckoning",
     "Reject",
     "ShiftRecord",
     "SourceFile",
+    "SourceState",
     "Verdict",
     "WindowShift",
     "WindowTally",
