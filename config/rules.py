@@ -27,10 +27,25 @@ def problems_of(file: Read) -> Iterator[str]:
     yield from _names("line", lines, ignore_case=True)
     yield from _policy(file.get("policy") or {}, "policy")
     for index, line in enumerate(lines):
+        yield from problems_of_line(line, f"{label('line', line, index)} → ")
+
+
+def problems_of_line(line: Read, place: str) -> Iterator[str]:
+    """Find all that is wrong between the keys of one line."""
+    yield from _policy(line.get("policy") or {}, f"{place}policy")
+    yield from _gauge(line.get("gauge") or {}, f"{place}gauge")
+    yield from _batches(line, place)
+
+
+def problems_of_trial(file: Read) -> Iterator[str]:
+    """Find what is wrong between the keys of a file of changes, whatever they are made to."""
+    yield from _policy(file.get("policy") or {}, "policy")
+    lines: list[Read] = file.get("line") or []
+    yield from _names("line", lines, ignore_case=True)
+    for index, line in enumerate(lines):
         place = f"{label('line', line, index)} → "
         yield from _policy(line.get("policy") or {}, f"{place}policy")
-        yield from _gauge(line.get("gauge") or {}, f"{place}gauge")
-        yield from _batches(line, place)
+        yield from _names("batch", line.get("batch") or [], ignore_case=False, place=place)
 
 
 def _input(plant: Read, shifts: Sequence[Read], lines: Sequence[Read]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from qc.records import (
 )
 from reports.formatting import (
     NOTHING,
+    THIN,
     Scale,
     plural,
     probability,
@@ -61,6 +62,8 @@ def _head(told: Explanation) -> Iterator[str]:
     as_what = f": {item.disposition}" if item.disposition in HELD else ""
     why = "" if item.reason == "clear" else f" ({item.reason})"
     yield f"{word}{as_what}{why}."
+    if told.agrees is False:
+        yield "NOTE: this code does not reach the published decision again; see the last line."
 
 
 def _body(told: Explanation) -> Iterator[str]:
@@ -145,9 +148,10 @@ def _rules(told: Explanation, item: PublishedItem) -> Iterator[str]:
     yield _rule("atypical", item.is_atypical, _atypical(told.line.line, reckoned))
     if item.disposition == "atypical":
         doubt = "it is" if item.is_ambiguous else "it is not"
-        yield f"  (of the batches alone, {doubt} ambiguous: {_ambiguous(told.line.line, reckoned)})"
+        why = _ambiguous(told.line.line, item, reckoned)
+        yield f"  (of the batches alone, {doubt} ambiguous: {why})"
         return
-    yield _rule("ambiguous", item.is_ambiguous, _ambiguous(told.line.line, reckoned))
+    yield _rule("ambiguous", item.is_ambiguous, _ambiguous(told.line.line, item, reckoned))
     if item.disposition == "assigned":
         yield _rule("assigned", True, f"to batch {item.batch}")
 
@@ -166,21 +170,23 @@ def _atypical(line: Line, reckoned: Reckoning) -> str:
     return f"{said}; a stray is more likely than any batch" if reckoned.is_stray else said
 
 
-def _ambiguous(line: Line, reckoned: Reckoning) -> str:
+def _ambiguous(line: Line, item: PublishedItem, reckoned: Reckoning) -> str:
+    assert item.posterior is not None
     ppm = line.policy.max_misassigned_ppm
     whose = (
         "min_posterior" if ppm is None else f"Chow's for {ppm:g} ppm wrong batches among assigned"
     )
     if reckoned.threshold > 1:
         return f"no posterior is high enough ({whose})"
-    side = "below" if reckoned.posterior < reckoned.threshold else "not below"
+    side = "below" if item.posterior < reckoned.threshold else "not below"
     threshold = setting(reckoned.threshold) if ppm is None else _exact(reckoned.threshold)
-    return f"posterior {_exact(reckoned.posterior)} is {side} the threshold {threshold} ({whose})"
+    return f"posterior {_exact(item.posterior)} is {side} the threshold {threshold} ({whose})"
 
 
 def _exact(p: float) -> str:
     """A posterior that is compared to a threshold: its digits, not only its bound."""
-    return probability(p) if p in (0.0, 1.0) else f"{100 * p:.6g} %"
+    digits = f"{100 * p:.6g}"
+    return probability(p) if digits in ("0", "100") else f"{digits}{THIN}%"
 
 
 def _conformity(line: Line, item: PublishedItem, scale: Scale) -> str:
@@ -195,7 +201,8 @@ def _conformity(line: Line, item: PublishedItem, scale: Scale) -> str:
 
 
 def _rejected(rejects: tuple[Reject, ...], item: PublishedItem | None) -> Iterator[str]:
-    yield "" if item is None else "Other rows with its id were rejected:"
+    if item is not None:
+        yield "Other rows with its id were rejected:"
     for reject in rejects:
         row = "" if reject.row is None else f", row {reject.row}"
         yield f"  {reject.path}{row}: {reject.reason} ({reject.detail})"
