@@ -135,6 +135,59 @@ def explain(
 
 
 @app.command()
+def replay(
+    first: Annotated[
+        datetime,
+        typer.Option(
+            "--from", metavar="YYYY-MM-DD", formats=["%Y-%m-%d"], help="The first production date."
+        ),
+    ],
+    last: Annotated[
+        datetime,
+        typer.Option(
+            "--to", metavar="YYYY-MM-DD", formats=["%Y-%m-%d"], help="The last production date."
+        ),
+    ],
+    policy: Annotated[
+        Path,
+        typer.Option(
+            "--policy",
+            metavar="FILE",
+            help="What to try: a whole plant.toml, or [policy] and [[line]] tables of changes.",
+        ),
+    ],
+    config: Config = Path("plant.toml"),
+    shift: Annotated[
+        str, typer.Option("--shift", metavar="NAME", help="This shift only.  [default: all]")
+    ] = "",
+    line: Annotated[
+        str, typer.Option("--line", metavar="NAME", help="This line only.  [default: all]")
+    ] = "",
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            "--truth",
+            metavar="FOLDER",
+            help="True batches, as `shiftmix simulate` writes them.  [default: the column "
+            "known_batch, where the plant has one]",
+        ),
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", metavar="FILE", help="Write an HTML page, too.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Try another policy, configuration or code version on past shifts; publishes nothing.
+
+    Exit code 1 if something that was stored cannot be read.
+    """
+    from flows.replaying import replay_and_tell
+
+    days = first.date(), last.date()
+    raise typer.Exit(replay_and_tell(config, policy, *days, shift, line, truth, page, as_json=json))
+
+
+@app.command()
 def fit(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A Parquet file, or a CSV file with a header.")

@@ -35,6 +35,7 @@ from qc.records.inputs import (
     WindowShift,
     WindowTally,
 )
+from qc.records.replay import Changes, KeyChange, LineReplay, PastItems, ReplayRecord
 from qc.records.shifts import HeldItem, LineEvidence, LineRecord, LineResult, ShiftRecord
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "BatchRecord",
     "Bools",
     "Capability",
+    "Changes",
     "Codes",
     "Counts",
     "Disposition",
@@ -52,16 +54,20 @@ __all__ = [
     "Floats",
     "HeldItem",
     "ItemSource",
+    "KeyChange",
     "LastBatches",
     "LineEvidence",
     "LineReadings",
     "LineRecord",
+    "LineReplay",
     "LineResult",
     "LineStatus",
+    "PastItems",
     "PublishedItem",
     "Reason",
     "Reckoning",
     "Reject",
+    "ReplayRecord",
     "ShiftRecord",
     "SourceFile",
     "SourceState",

@@ -1,4 +1,4 @@
-"""What a published line rests on, to decide on it again: its tallies, by their hashes.
+"""What a published line rests on, to decide on it again: the tallies of its shift and its window.
 
 The covariance of a fit is not published. A fit to the same tallies is the same fit, so whoever
 needs more of it than its record has fits again.
