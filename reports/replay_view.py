@@ -85,7 +85,7 @@ def replay_page(record: ReplayRecord) -> ReplayPage:
     """The page of a replay."""
     total = record.total
     replayed, skipped = record.worst_first, record.skipped
-    rest = f"{plural(len(replayed), 'shift of a line', 'shifts of lines')} replayed"
+    rest = f"{_shifts_of_lines(len(replayed))} replayed"
     rest += f", {count(len(skipped))} not." if skipped else "."
     span = str(record.first) if record.first == record.last else f"{record.first} to {record.last}"
     return ReplayPage(
@@ -236,6 +236,10 @@ def _code(record: ReplayRecord) -> tuple[str, ...]:
         for software, n in made.items()
     ]
     return tuple(f"Code: {told}." for told in (*then, f"replayed by {record.software}"))
+
+
+def _shifts_of_lines(n: int) -> str:
+    return plural(n, "shift of a line", "shifts of lines")
 
 
 def _truth(record: ReplayRecord) -> str:
