@@ -216,7 +216,7 @@ def _foot(told: Explanation) -> Iterator[str]:
         shifts = ", ".join(f"{one.date} {one.shift}" for one in record.window)
         covers = f"this shift and {shifts}" if shifts else "this shift alone"
         doubt = (
-            "; what it promises is withdrawn, for the readings do not follow it"
+            "; how many batches are wrong is not promised"
             if record.verdict is Verdict.SUSPECT
             else ""
         )
