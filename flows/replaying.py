@@ -230,7 +230,10 @@ def _window(plant: Plant, record: LineRecord, line: Line) -> tuple[WindowTally, 
     """The recorded tallies where the window is as wide as it was; else those published now."""
     if line.policy.fit_window == record.line.policy.fit_window:
         return recorded_window(plant.storage, record)
-    window, _ = window_of(plant, line, record.shift)
+    window, findings = window_of(plant, line, record.shift)
+    for finding in findings:
+        if finding.code == "window.unreadable":  # a shorter window would answer another question
+            raise StorageError(finding.sentence, remedy=finding.remedy)
     return window
 
 

@@ -167,7 +167,7 @@ def test_the_threshold_of_a_promise_is_chows(published: Path) -> None:
     )
     published.write_text(text, encoding="utf-8")
     plant = load_plant(published)
-    inspect(plant, plant.shift(FIRST_DAY, "late"))
+    inspect(plant, plant.shift(FIRST_DAY, "late"), ("A",))
     items = items_of(published, "late")
     item = one_of(items, "A", disposition="ambiguous")
     told = said_of(published, item["item_id"])
@@ -211,7 +211,7 @@ def test_the_last_shift_counts_and_lines_with_one_id_are_listed(published: Path)
         rows.loc[3, "item_id"] = "twin"
         rows.to_parquet(file_of(plant, line, shift), index=False)
     for shift in (late, night):
-        inspect(plant, shift)
+        inspect(plant, shift, ("B", "C"))
     done = shiftmix("explain", "-c", published, "--item", "twin")
     assert done.exit_code == 2
     assert "several lines of 2026-11-20 night have an item 'twin': B, C" in done.stderr

@@ -77,7 +77,7 @@ def test_the_same_policy_changes_nothing(published: Path, text: str | None) -> N
 
 
 def test_a_higher_threshold_holds_what_lies_below_it(published: Path) -> None:
-    record = replayed(published, "[policy]\nmin_posterior = 0.99\n")
+    record = replayed(published, "[policy]\nmin_posterior = 0.99\n", line="A")
     for line in record.lines:
         items = items_of(published, line.shift.name)
         items = items[items["line"] == line.line]
@@ -91,8 +91,8 @@ def test_a_higher_threshold_holds_what_lies_below_it(published: Path) -> None:
 
 
 def test_a_lower_threshold_releases_what_lies_above_it(published: Path) -> None:
-    record = replayed(published, "[policy]\nmin_posterior = 0.7\n")
-    items = pd.concat([items_of(published, shift) for shift in SHIFTS])
+    record = replayed(published, "[policy]\nmin_posterior = 0.7\n", shift="late")
+    items = items_of(published, "late")
     released = (items["disposition"] == "ambiguous") & (items["posterior"] >= 0.7)
     assert record.total.released == released.sum() > 0
     assert record.total.newly_held == 0
@@ -104,13 +104,14 @@ def test_a_lower_threshold_releases_what_lies_above_it(published: Path) -> None:
 
 def test_escapes_are_those_of_the_truth(published: Path) -> None:
     text = "[policy]\nmin_posterior = 0.51\n"  # so low that some escape
-    record = replayed(published, text, truth=published.parent / "truth")
+    record = replayed(published, text, truth=published.parent / "truth", line="A")
     then = now = known = 0
     for shift in SHIFTS:
         items = items_of(published, shift).merge(
             true_batches(published, shift), on=["line", "item_id"], how="left", indicator=True
         )
         assert (items["_merge"] == "both").all()
+        items = items[items["line"] == "A"]
         known += len(items)
         right = items["batch"] == items["true"]
         assigned = items["disposition"] == "assigned"
@@ -124,8 +125,9 @@ def test_escapes_are_those_of_the_truth(published: Path) -> None:
 
 
 def test_known_batches_count_where_no_truth_is_given(published: Path) -> None:
-    record = replayed(published, "[policy]\nmin_posterior = 0.51\n")
+    record = replayed(published, "[policy]\nmin_posterior = 0.51\n", line="B")
     items = pd.concat([items_of(published, shift) for shift in SHIFTS])
+    items = items[items["line"] == "B"]
     items = items[items["known_batch"].notna()]
     wrong = items["batch"] != items["known_batch"]
     freed = (items["disposition"] == "ambiguous") & (items["posterior"] >= 0.51)
@@ -136,10 +138,10 @@ def test_known_batches_count_where_no_truth_is_given(published: Path) -> None:
 
 
 def test_another_window_decides_as_an_inspection_with_it_would(published: Path) -> None:
-    before = {shift: items_of(published, shift) for shift in SHIFTS}
+    before = items_of(published, "late")
     text = '[[line]]\nname = "A"\npolicy = { fit_window = 1 }\n[[line]]\nname = "B"\n'
     text += "policy = { fit_window = 2, max_misassigned_ppm = 200 }\n"
-    record = replayed(published, text)
+    record = replayed(published, text, shift="late")
     changed = published.read_text("utf-8").replace("fit_window = 3", "fit_window = 1")
     of_b = "[line.policy]\nfit_window = 2\nmax_misassigned_ppm = 200\n\n"
     changed = changed.replace(
@@ -147,22 +149,19 @@ def test_another_window_decides_as_an_inspection_with_it_would(published: Path) 
     )
     published.write_text(changed, encoding="utf-8")
     plant = load_plant(published)
-    for name in SHIFTS:
-        fresh = inspect(plant, plant.shift(FIRST_DAY, name)).record
-        after = items_of(published, name)
-        both = before[name].merge(after, on=["line", "item_id"], suffixes=("", "_now"))
-        for line in record.lines:
-            if line.shift.name != name:
-                continue
-            own = both[both["line"] == line.line]
-            (published_now,) = (one for one in fresh.lines if one.line.name == line.line)
-            assert line.changes is not None
-            assert line.verdict_now == published_now.verdict
-            assert line.changes.held_now == published_now.counts.held
-            differs = own["disposition"] != own["disposition_now"]
-            assert line.changes.disposition_changed == differs.sum()
-            assert published_now.fit is not None
-            assert line.expected_now == pytest.approx(published_now.fit.expected_misassigned)
+    fresh = inspect(plant, plant.shift(FIRST_DAY, "late")).record
+    after = items_of(published, "late")
+    both = before.merge(after, on=["line", "item_id"], suffixes=("", "_now"))
+    for line, published_now in zip(record.lines, fresh.lines, strict=True):
+        own = both[both["line"] == line.line]
+        assert line.line == published_now.line.name
+        assert line.changes is not None
+        assert line.verdict_now == published_now.verdict
+        assert line.changes.held_now == published_now.counts.held
+        differs = own["disposition"] != own["disposition_now"]
+        assert line.changes.disposition_changed == differs.sum()
+        assert published_now.fit is not None
+        assert line.expected_now == pytest.approx(published_now.fit.expected_misassigned)
     assert record.total.any
 
 
@@ -170,7 +169,7 @@ def test_nothing_is_published(published: Path, tmp_path: Path) -> None:
     results = published.parent / "results"
     before = content(results)
     policy, page = write(published, "[policy]\nmin_posterior = 0.99\n"), tmp_path / "r" / "p.html"
-    words = ("replay", "-c", published, *DAYS, "--policy", policy)
+    words = ("replay", "-c", published, *DAYS, "--policy", policy, "--shift", "late")
     done = shiftmix(*words, "--page", page)
     assert done.exit_code == 0, done.output
     assert content(results) == before
@@ -233,11 +232,16 @@ def test_a_line_that_was_not_assessed_is_replayed(published: Path) -> None:
 def test_a_window_that_is_no_longer_stored_fails_its_line_by_name(published: Path) -> None:
     for folder in (published.parent / "results").glob("date=*/shift=early/v*"):
         (folder / "tallies.parquet").unlink()
-    policy = write(published, "")
-    done = shiftmix("replay", "-c", published, *DAYS, "--policy", policy, "--shift", "late")
+    for text in ("", "[policy]\nfit_window = 2\n"):
+        policy = write(published, text)
+        words = (*DAYS, "--policy", policy, "--shift", "late", "--line", "A")
+        done = shiftmix("replay", "-c", published, *words)
+        assert done.exit_code == 1
+        assert re.search(r"not replayed: 2026-11-20 late A: .*tallies\.parquet", done.stdout)
+    words = (*DAYS, "--policy", write(published, ""), "--shift", "late")
+    done = shiftmix("replay", "-c", published, *words)
     assert done.exit_code == 1
-    assert re.search(r"not replayed: 2026-11-20 late A: .*tallies\.parquet", done.stdout)
-    assert "Nothing would be decided otherwise" in done.stdout
+    assert "Nothing would be decided otherwise: 7" in done.stdout  # the other two lines
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,8 @@ def test_standard_errors_are_the_scatter_of_repeated_samples() -> None:
         readings = truth.sample(1500, np.random.default_rng(seed))[0]
         return fit_tally(Tally.of(readings, resolution=0.1), 2).log_odds(x)
 
-    fits = [log_odds(seed) for seed in range(60)]
+    fits = [log_odds(seed) for seed in range(40)]
     scatter = np.std([odds[:, 0] for odds, _ in fits], axis=0, ddof=1)
     stated = np.mean([errors[:, 0] for _, errors in fits], axis=0)
-    # The sd of 60 draws is known to 1 / sqrt(2 * 59) = 9 %; three of these.
-    assert stated == pytest.approx(scatter, rel=0.28)
+    # The sd of 40 draws is known to 1 / sqrt(2 * 39) = 11 %; three of these.
+    assert stated == pytest.approx(scatter, rel=0.34)
