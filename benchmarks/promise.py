@@ -125,15 +125,15 @@ class Counts:
         return self.ratio > 1 + MOST_ERRORS * self.error
 
 
-def bound(decided: Dispositions, items: Floats, ppm: float) -> Bound:
+def bound(decided: Dispositions, chances: Floats, items: Floats, ppm: float) -> Bound:
     """Whether the decisions release as much as the promise allows, reckoned from them alone.
 
-    `decided` and `items` are of the distinct readings, (m,).
+    `decided`, the chances that the batch is right, and `items` are of the distinct readings, (m,).
     """
     able = [
         (float(p), int(n), d == Disposition.ASSIGNED)
         for p, n, d, away in zip(
-            decided.posterior, items, decided.disposition, decided.is_atypical, strict=True
+            chances, items, decided.disposition, decided.is_atypical, strict=True
         )
         if not away
     ]
@@ -154,10 +154,11 @@ def bound(decided: Dispositions, items: Floats, ppm: float) -> Bound:
     return Bound.NEXT_BREAKS if in_order and breaks else Bound.NOT_SO
 
 
-def decide(fitted: BatchFit, line: Line, tally: Tally, ppm: float) -> Dispositions:
-    """Dispositions of the distinct readings under the promise."""
+def decide(fitted: BatchFit, line: Line, tally: Tally, ppm: float) -> tuple[Dispositions, Floats]:
+    """Dispositions of the distinct readings under the promise, and the chance of being right."""
     policy = replace(line.policy, max_misassigned_ppm=ppm)
-    return make_rule(fitted, replace(line, policy=policy), tally).judge(tally.values)
+    rule = make_rule(fitted, replace(line, policy=policy), tally)
+    return rule.judge(tally.values), rule.memberships(tally.values).max(axis=1)
 
 
 def add_shift(design: Design, seed: list[int], counts: list[Counts]) -> None:
@@ -167,7 +168,7 @@ def add_shift(design: Design, seed: list[int], counts: list[Counts]) -> None:
     fitted = fit_batches(tally, design.line)
     index = tally.index(x)
     for own in counts:
-        decided = decide(fitted, design.line, tally, own.ppm)
+        decided, chances = decide(fitted, design.line, tally, own.ppm)
         assigned = decided.disposition == Disposition.ASSIGNED
         own.items += len(x)
         own.assigned.append(int(tally.counts[assigned].sum()))
@@ -175,7 +176,7 @@ def add_shift(design: Design, seed: list[int], counts: list[Counts]) -> None:
         own.held += int(tally.counts[~assigned].sum())
         unsure = decided.is_atypical | (decided.posterior < FIXED)
         own.held_at_fixed += int(tally.counts[unsure].sum())
-        own.bounds.append(bound(decided, tally.counts, own.ppm))
+        own.bounds.append(bound(decided, chances, tally.counts, own.ppm))
 
 
 def best_held(design: Design, ppm: float) -> float:

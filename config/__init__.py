@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from config.loader import load_plant
+from config.trial import Trial, load_trial
 
-__all__ = ["EXAMPLE", "HIDALGO", "load_plant"]
+__all__ = ["EXAMPLE", "HIDALGO", "Trial", "load_plant", "load_trial"]
 
 EXAMPLE = Path(__file__).with_name("plant.toml")
 """Springfield: the demo plant, and the commented example to copy."""

@@ -160,3 +160,16 @@ FILE: Schema = {
     "policy": Key(Table(POLICY)),
     "line": Key(Tables(LINE), required=True),
 }
+
+# A file of changes, for `shiftmix replay`: what a line may state anew.
+TRIAL_LINE: Schema = {
+    "name": Key(PATH_NAME, required=True),
+    "policy": Key(Table(POLICY)),
+    "spread": Key(SPREAD),
+    "batch": Key(Tables(BATCH)),
+}
+
+TRIAL: Schema = {
+    "policy": Key(Table(POLICY)),
+    "line": Key(Tables(TRIAL_LINE)),
+}

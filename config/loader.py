@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,7 +41,7 @@ def load_plant(path: str | Path) -> Plant:
     """
     path = Path(path).expanduser()
     problems: list[str] = []
-    file = read(_parse(path), FILE, "", problems)
+    file = read(parse(path), FILE, "", problems)
     problems.extend(problems_of(file))
     if not problems:
         source = path.resolve()
@@ -49,15 +49,21 @@ def load_plant(path: str | Path) -> Plant:
         if plant.storage != plant.readings:
             return plant
         problems.append("plant.storage: must be another folder than plant.readings")
+    raise refusal_of(problems, path)
+
+
+def refusal_of(problems: Sequence[str], path: Path) -> ConfigError:
+    """The error that says all problems of a file at once."""
     count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in the configuration"
-    raise ConfigError(
+    return ConfigError(
         "\n".join([*problems, count]),
         Where(path=str(path)),
         "Mend the file; nothing has been read or written",
     )
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def parse(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; ConfigError where it is none."""
     try:
         # Some editors put a byte order mark first; it is no part of the text.
         text = path.read_bytes().decode("utf-8-sig")
@@ -90,12 +96,13 @@ def _plant(file: Mapping[str, Any], source: Path) -> Plant:
         **{"pattern": None, **plant},
         columns=Columns(**columns),
         shifts=tuple(ShiftTimes(**shift) for shift in file["shift"]),
-        lines=tuple(_line(line, file.get("policy", {})) for line in file["line"]),
+        lines=tuple(line_of(line, file.get("policy", {})) for line in file["line"]),
         source=str(source),
     )
 
 
-def _line(line: Mapping[str, Any], plant_policy: Mapping[str, Any]) -> Line:
+def line_of(line: Mapping[str, Any], plant_policy: Mapping[str, Any]) -> Line:
+    """The record of a line that has been judged."""
     if "batches" in line:
         batches = tuple(Batch(f"batch {k + 1}") for k in range(line["batches"]))
     else:
@@ -107,12 +114,12 @@ def _line(line: Mapping[str, Any], plant_policy: Mapping[str, Any]) -> Line:
         column=line["column"],
         batches=batches,
         gauge=Gauge(**line.get("gauge", {})),
-        policy=_policy(plant_policy, line.get("policy", {})),
+        policy=lay_policy(plant_policy, line.get("policy", {})),
         spread=line.get("spread", "free"),
     )
 
 
-def _policy(plant: Mapping[str, Any], line: Mapping[str, Any]) -> Policy:
+def lay_policy(plant: Mapping[str, Any], line: Mapping[str, Any]) -> Policy:
     """Lay the line's policy over the plant's.
 
     `min_posterior` and `max_misassigned_ppm` are two answers to one question: a line that gives

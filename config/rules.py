@@ -28,10 +28,25 @@ def problems_of(file: Read) -> Iterator[str]:
     columns = plant.get("columns") or {}
     yield from _policy(file.get("policy") or {}, columns, "policy")
     for index, line in enumerate(lines):
+        yield from problems_of_line(line, f"{label('line', line, index)} → ", columns)
+
+
+def problems_of_line(line: Read, place: str, columns: Read | None = None) -> Iterator[str]:
+    """Find all that is wrong between the keys of one line; columns are judged where given."""
+    yield from _policy(line.get("policy") or {}, columns, f"{place}policy")
+    yield from _gauge(line.get("gauge") or {}, f"{place}gauge")
+    yield from _batches(line, place)
+
+
+def problems_of_trial(file: Read) -> Iterator[str]:
+    """Find what is wrong between the keys of a file of changes, whatever they are made to."""
+    yield from _policy(file.get("policy") or {}, None, "policy")
+    lines: list[Read] = file.get("line") or []
+    yield from _names("line", lines, ignore_case=True)
+    for index, line in enumerate(lines):
         place = f"{label('line', line, index)} → "
-        yield from _policy(line.get("policy") or {}, columns, f"{place}policy")
-        yield from _gauge(line.get("gauge") or {}, f"{place}gauge")
-        yield from _batches(line, place)
+        yield from _policy(line.get("policy") or {}, None, f"{place}policy")
+        yield from _names("batch", line.get("batch") or [], ignore_case=False, place=place)
 
 
 def _input(plant: Read, shifts: Sequence[Read], lines: Sequence[Read]) -> Iterator[str]:
@@ -86,9 +101,11 @@ def _names(
         seen.setdefault(key, name)
 
 
-def _policy(policy: Read, columns: Read, place: str) -> Iterator[str]:
+def _policy(policy: Read, columns: Read | None, place: str) -> Iterator[str]:
     if {"min_posterior", "max_misassigned_ppm"} <= policy.keys():
         yield f"{place}: states min_posterior and max_misassigned_ppm; keep the one that is to hold"
+    if columns is None:
+        return
     if policy.get("anchor_known") and columns.get("known_batch", "") == "":
         yield (
             f"{place}.anchor_known = true: needs plant.columns.known_batch, the column that states "

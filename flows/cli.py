@@ -60,6 +60,15 @@ ShiftName = Annotated[
         "--shift", metavar="NAME", help="Name of the shift.  [default: the last one that ended]"
     ),
 ]
+LookIn = Annotated[
+    datetime | None,
+    typer.Option(
+        "--date",
+        metavar="YYYY-MM-DD",
+        formats=["%Y-%m-%d"],
+        help="Production date of the shift to look in.  [default: any]",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
@@ -100,6 +109,82 @@ def check(
 
     day = None if date is None else date.date()
     raise typer.Exit(check_and_tell(config, day, shift, as_json=json))
+
+
+@app.command()
+def explain(
+    item: Annotated[str, typer.Option("--item", metavar="ID", help="The item's id, as recorded.")],
+    config: Config = Path("plant.toml"),
+    date: LookIn = None,
+    shift: Annotated[
+        str, typer.Option("--shift", metavar="NAME", help="Name of the shift.  [default: any]")
+    ] = "",
+    line: Annotated[
+        str, typer.Option("--line", metavar="NAME", help="The item's line.  [default: any]")
+    ] = "",
+    json: AsJson = False,
+) -> None:
+    """Say why an item was held or assigned, with all figures that decided on it.
+
+    Looks through the published shifts, newest first. Exit code 1 if none of them has the item.
+    """
+    from flows.explaining import explain_and_tell
+
+    day = None if date is None else date.date()
+    raise typer.Exit(explain_and_tell(config, item, day, shift, line, as_json=json))
+
+
+@app.command()
+def replay(
+    first: Annotated[
+        datetime,
+        typer.Option(
+            "--from", metavar="YYYY-MM-DD", formats=["%Y-%m-%d"], help="The first production date."
+        ),
+    ],
+    last: Annotated[
+        datetime,
+        typer.Option(
+            "--to", metavar="YYYY-MM-DD", formats=["%Y-%m-%d"], help="The last production date."
+        ),
+    ],
+    policy: Annotated[
+        Path,
+        typer.Option(
+            "--policy",
+            metavar="FILE",
+            help="What to try: a whole plant.toml, or [policy] and [[line]] tables of changes.",
+        ),
+    ],
+    config: Config = Path("plant.toml"),
+    shift: Annotated[
+        str, typer.Option("--shift", metavar="NAME", help="This shift only.  [default: all]")
+    ] = "",
+    line: Annotated[
+        str, typer.Option("--line", metavar="NAME", help="This line only.  [default: all]")
+    ] = "",
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            "--truth",
+            metavar="FOLDER",
+            help="True batches, as `shiftmix simulate` writes them.  [default: the column "
+            "known_batch, where the plant has one]",
+        ),
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", metavar="FILE", help="Write an HTML page, too.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Try another policy, configuration or code version on past shifts; publishes nothing.
+
+    Exit code 1 if something that was stored cannot be read.
+    """
+    from flows.replaying import replay_and_tell
+
+    days = first.date(), last.date()
+    raise typer.Exit(replay_and_tell(config, policy, *days, shift, line, truth, page, as_json=json))
 
 
 @app.command()

@@ -23,6 +23,7 @@ from markupsafe import Markup
 from qc.records import LineEvidence, ShiftRecord
 from reports.formatting import count, visible
 from reports.line_view import line_page
+from reports.replay_view import ReplayPage
 from reports.view import line_href, shift_page
 
 
@@ -76,6 +77,12 @@ def render_index(plant: str, entries: Sequence[IndexEntry]) -> str:
         .get_template("shifts.html")
         .render(plant=plant, days=days, n_shifts=count(len(entries)), **_style())
     )
+
+
+def write_replay(path: Path, page: ReplayPage) -> None:
+    """Write the page of a replay, a function of its record byte for byte."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_render("replay.html", page), encoding="utf-8", newline="\n")
 
 
 def _render(template: str, page: object) -> str:

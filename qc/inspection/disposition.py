@@ -80,19 +80,27 @@ class Rule:
         """Their components, in the same order."""
         return [k for k in self.fitted.component if k is not None]
 
+    def chance(self, top: Floats, none: Floats) -> Floats:
+        """What the threshold is compared with, (m,): a promise counts strays as wrong."""
+        return np.asarray(top * (1.0 - none)) if self.promised else top
+
     def memberships(self, x: Floats) -> Floats:
         """Chance of each configured batch, (m, B); less than one in all where x may be of none."""
         posterior, none = self.posteriors(x)
         return np.asarray(posterior * (1.0 - none)[:, None])
 
     def tail(self, x: Floats) -> Floats:
-        """Largest two-sided tail probability of x under any batch that ran, (m,).
+        """Largest two-sided tail probability of x under any batch that ran, (m,)."""
+        return np.asarray(self.tails(x).max(axis=1))
+
+    def tails(self, x: Floats) -> Floats:
+        """Two-sided tail probability of x under each component of the fit, (m, K).
 
         A rounded reading is as near to the mean as its cell allows.
         """
         half = 0.5 * self.resolution / self.fitted.fit.mixture.sds[self.components]
         distance = np.maximum(np.abs(self._distances(x)) - half, 0.0)
-        return np.asarray(2.0 * ndtr(-distance).max(axis=1))
+        return np.asarray(2.0 * ndtr(-distance))
 
     def _distances(self, x: Floats) -> Floats:
         """Of each reading from each batch that ran, in sds, (m, running)."""
@@ -103,19 +111,17 @@ class Rule:
         """Dispositions of valid readings, each of shape (m,)."""
         posterior, none = self.posteriors(x)
         batch, runner_up, top = _best_two(posterior)
-        stray = none > (1.0 - none) * top
+        stray = is_stray(top, none)
         far = self.tail(x) < self.atypical_level
         is_atypical = far | stray
-        # A promise counts strays as wrong; else that an item may be of no batch is the other doubt.
-        right = np.where(is_atypical | (not self.promised), top, top * (1.0 - none))
-        is_ambiguous = right < self.threshold
+        is_ambiguous = np.where(is_atypical, top, self.chance(top, none)) < self.threshold
         disposition = np.full(len(x), Disposition.ASSIGNED, dtype=np.int16)
         disposition[is_ambiguous] = Disposition.AMBIGUOUS
         disposition[is_atypical] = Disposition.ATYPICAL
         reason = np.full(len(x), Reason.CLEAR, dtype=np.int16)
         reason[is_ambiguous] = Reason.BATCH_IN_DOUBT
-        reason[far] = Reason.FITS_NO_BATCH
         reason[stray] = Reason.STRAY
+        reason[far] = Reason.FITS_NO_BATCH
         reason[self._unknown(x) & is_atypical] = Reason.UNKNOWN_SIZE
         conforming = conformity(x, batch, self.batches, self.resolution)
         return Dispositions(
@@ -128,6 +134,11 @@ class Rule:
             return np.zeros(len(x), dtype=bool)
         _, plain = self.fitted.fit.posterior(x)
         return np.asarray(plain.argmax(axis=1) == self.fitted.unknown)
+
+
+def is_stray(top: Floats, none: Floats) -> Bools:
+    """Whether to be of no batch is more likely than any one batch, (m,)."""
+    return np.asarray(none > (1.0 - none) * top)
 
 
 def make_rule(fitted: BatchFit, line: Line, tally: Tally) -> Rule:

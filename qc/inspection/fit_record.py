@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qc.inspection.disposition import Rule
+from qc.inspection.decision import Decision
 from qc.inspection.expectation import (
     confusion,
     forecasts,
@@ -12,30 +12,23 @@ from qc.inspection.expectation import (
     separation_of,
     separations,
 )
-from qc.inspection.identity import BatchFit
+from qc.inspection.robust import beside_suspect
 from qc.mixture import Tally
-from qc.mixture.goodness import Goodness
-from qc.records import Dispositions, FitRecord, Robust, Verdict
+from qc.plant import Line
+from qc.records import FitRecord, Verdict
 
 
-def fit_record(
-    fitted: BatchFit | None,
-    rule: Rule | None,
-    test: Goodness | None,
-    judged: Verdict,
-    by_valid: Dispositions,
-    tally: Tally,
-    robust: Robust | None,
-) -> FitRecord | None:
+def fit_record(line: Line, decided: Decision, tally: Tally) -> FitRecord | None:
     """The record of a line's fit; None where there is none.
 
     A suspect fit withdraws its promise: it states no wrong batches, here or at other thresholds.
     """
-    if fitted is None or rule is None:
+    rule, test, by_valid = decided.rule, decided.test, decided.by_reading
+    if rule is None:
         return None
-    fit, mixture = fitted.fit, fitted.fit.mixture
+    fit, mixture = rule.fitted.fit, rule.fitted.fit.mixture
     pair = nearest_pair(mixture, rule.components)
-    stated = judged is Verdict.GOOD
+    stated = decided.judged is Verdict.GOOD
     expected = confusion(rule, by_valid, tally) if stated else None
     return FitRecord(
         likelihood=fit.likelihood,
@@ -58,5 +51,5 @@ def fit_record(
         confusion=expected,
         forecasts=forecasts(rule, by_valid, tally, stated),
         separations=separations(rule, stated),
-        robust=robust,
+        robust=beside_suspect(line, decided, tally),
     )

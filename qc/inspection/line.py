@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,17 +12,14 @@ from numpy.typing import NDArray
 from qc.errors import ShiftmixError
 from qc.findings import Finding, Severity
 from qc.inspection.batches import batch_records
-from qc.inspection.diagnosis import judge_fit
-from qc.inspection.disposition import make_rule, nothing_decided, stacked, zones
+from qc.inspection.decision import Decision, decide
+from qc.inspection.disposition import nothing_decided, stacked, zones
 from qc.inspection.fit_record import fit_record
-from qc.inspection.identity import BatchFit, fit_batches
 from qc.inspection.known import anchors, compare, disagreement
 from qc.inspection.order import BatchOrder, batch_order, order_findings
 from qc.inspection.readings import INVALID_REASONS, invalid_reasons, tally_of
-from qc.inspection.robust import beside_suspect
 from qc.inspection.sorting import cannot_sort, out_of_reach, regions
 from qc.mixture import Tally
-from qc.mixture.goodness import goodness
 from qc.plant import Line, Shift
 from qc.records import (
     Counts,
@@ -39,7 +37,6 @@ from qc.records import (
 )
 
 Codes = NDArray[np.int16]
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 REJECTS_SHOWN = 100
@@ -77,49 +74,35 @@ def inspect_line(
     reasons = invalid_reasons(readings, line.gauge)
     valid = reasons == Reason.CLEAR
     tally, of_gauge = tally_of(readings.values[valid], line)
-    findings = [*readings.findings, *of_gauge]
-    of_unknown, anchored = anchors(line, readings, valid, tally)
-    together, used, unused = _with_window(of_unknown, window)
-    findings.extend(unused)
-    stop = _not_assessable(line, reasons, of_unknown)
-    fitted, rule, memberships, test, judged = None, None, None, None, Verdict.FAILED
-    if stop is None:
-        fitted = fit_batches(together, line, last, anchored)
-        findings.extend(fitted.findings)
-        if not fitted.fit.failed:
-            test = goodness(together, fitted.fit.mixture)
-            judged, fitted, doubts = judge_fit(together, line, fitted, test)
-            findings.extend(doubts)
-            rule = make_rule(fitted, line, tally)
-            memberships = rule.memberships(tally.values)
-            findings.extend(_in_order(line, readings, valid, fitted, memberships, tally))
-    else:
-        findings.append(stop[1])
-    why = stop[0] if stop is not None else Reason.FIT_FAILED
-    by_valid = rule.judge(tally.values) if rule is not None else nothing_decided(len(tally), why)
-    by_reading, index = _per_item(by_valid, tally, readings, reasons)
-    known = compare(line, readings, by_reading, index, fitted)
+    invalid = Counter(Reason(int(reason)).label for reason in reasons[~valid])
+    decided = decide(line, tally, window, last, invalid, anchors(line, readings, valid, tally))
+    findings = [*readings.findings, *of_gauge, *decided.findings]
+    findings.extend(_in_order(line, readings, valid, decided, tally))
+    by_reading, index = _per_item(decided.by_reading, tally, readings, reasons)
+    known = compare(line, readings, by_reading, index, decided.fitted)
     contradicted = disagreement(known)
     if contradicted is not None:
-        judged = Verdict.SUSPECT
+        decided = replace(decided, judged=Verdict.SUSPECT)
         findings.append(contradicted)
     counts = _count(line, readings, by_reading, index)
+    rule = decided.rule
     unsorted = cannot_sort(line, rule) or out_of_reach(line, rule, tally)
     findings.extend(unsorted or _about_holds(line, counts))
     stretches = () if rule is None else zones(rule, tally)
     findings.extend(regions(line, stretches))
     findings.extend(_about_items(counts))
-    robust = beside_suspect(line, rule, judged, together, tally, by_valid)
     record = LineRecord(
         line=line,
         shift=shift,
         status=_status(rule is not None, findings),
-        verdict=judged if stop is None else None,
+        verdict=decided.verdict,
         findings=tuple(findings),
         counts=counts,
-        batches=batch_records(line, fitted, memberships, tally, counts, judged),
-        fit=fit_record(fitted, rule, test, judged, by_valid, tally, robust),
-        window=tuple(shift_tally.source for shift_tally in used),
+        batches=batch_records(
+            line, decided.fitted, decided.memberships, tally, counts, decided.judged
+        ),
+        fit=fit_record(line, decided, tally),
+        window=tuple(shift_tally.source for shift_tally in decided.window),
         zones=stretches,
         files=readings.files,
         rejects=readings.rejects[:REJECTS_SHOWN],
@@ -164,60 +147,16 @@ def failed_line(
     )
 
 
-def _with_window(
-    tally: Tally, window: Sequence[WindowTally]
-) -> tuple[Tally, list[WindowTally], list[Finding]]:
-    """The tallies of this shift and of the window together, as far as they lie on one grid."""
-    used, findings = [], []
-    for earlier in window:
-        same = (earlier.tally.resolution, earlier.tally.origin) == (tally.resolution, tally.origin)
-        if same:
-            tally = tally + earlier.tally
-            used.append(earlier)
-            continue
-        sentence = (
-            f"The readings of {earlier.source.date} {earlier.source.shift} lie on another grid "
-            f"({earlier.tally.resolution}) and were left out of the fit."
-        )
-        findings.append(Finding("window.other_grid", Severity.CAUTION, sentence))
-    return tally, used, findings
-
-
-def _not_assessable(line: Line, reasons: Codes, tally: Tally) -> tuple[Reason, Finding] | None:
-    """Why no fit of this shift's tally is tried, if so."""
-    invalid = int(np.count_nonzero(reasons != Reason.CLEAR))
-    policy = line.policy
-    if tally.n < policy.min_items:
-        beside = " beside the known items" if policy.anchor_known else ""
-        sentence = f"{tally.n:.0f} valid readings{beside}, at least {policy.min_items} are needed."
-        remedy = "Hold the items, or lower policy.min_items"
-        return Reason.TOO_FEW_ITEMS, Finding(
-            "items.too_few", Severity.ACTION, sentence, remedy=remedy
-        )
-    if invalid > policy.max_invalid_share * len(reasons):
-        named = Counter(Reason(int(r)).label for r in reasons[reasons != Reason.CLEAR])
-        listed = ", ".join(f"{count:,} {label}" for label, count in named.most_common())
-        sentence = (
-            f"{invalid:,} of {len(reasons):,} readings are invalid ({listed}), more than the "
-            f"{100 * policy.max_invalid_share:.3g} % that the policy allows."
-        )
-        remedy = "Check the gauge, its unit and its range, then inspect the shift again"
-        return Reason.TOO_MANY_INVALID, Finding(
-            "readings.invalid", Severity.ACTION, sentence, remedy=remedy
-        )
-    return None
-
-
 def _in_order(
     line: Line,
     readings: LineReadings,
     valid: NDArray[np.bool_],
-    fitted: BatchFit,
-    memberships: Floats,
+    decided: Decision,
     tally: Tally,
 ) -> list[Finding]:
-    """What the times of the items say of the batches; nothing where no times are recorded."""
-    if readings.measured_at is None:
+    """What the times of the items say of the batches; nothing without times or without a fit."""
+    fitted, memberships = decided.fitted, decided.memberships
+    if readings.measured_at is None or fitted is None or memberships is None:
         return []
     timed = valid & ~np.isnat(readings.measured_at)
     times, x = readings.measured_at[timed], readings.values[timed]

@@ -25,7 +25,13 @@ SAME = 1e-9  # relative: a reading this near to a sentinel is the sentinel
 
 def invalid_reasons(readings: LineReadings, gauge: Gauge) -> Codes:
     """Reason code of each reading that is no measurement, CLEAR for the others; shape (n,)."""
-    x = readings.values
+    reasons = reasons_of(readings.values, gauge)
+    reasons[readings.is_null] = Reason.NULL
+    return reasons
+
+
+def reasons_of(x: Floats, gauge: Gauge) -> Codes:
+    """Reason code of each number that is no measurement, CLEAR for the others; shape (n,)."""
     finite = np.isfinite(x)
     reasons = np.full(len(x), Reason.CLEAR, dtype=np.int16)
     if gauge.range is not None:
@@ -35,7 +41,6 @@ def invalid_reasons(readings: LineReadings, gauge: Gauge) -> Codes:
         reasons[np.isclose(x, sentinel, rtol=SAME, atol=0.0)] = Reason.SENTINEL
     reasons[np.isinf(x)] = Reason.INFINITE
     reasons[np.isnan(x)] = Reason.NOT_A_NUMBER
-    reasons[readings.is_null] = Reason.NULL
     return reasons
 
 

@@ -11,47 +11,35 @@ import math
 
 import numpy as np
 
-from qc.inspection.disposition import Rule
+from qc.inspection.decision import Decision
 from qc.inspection.identity import prior_of
 from qc.mixture import BatchPrior, Tally
 from qc.mixture.robust import robust_fit
 from qc.plant import Line
-from qc.records import Bools, Disposition, Dispositions, Floats, Robust, Verdict
+from qc.records import Bools, Disposition, Floats, Robust, Verdict
 
 SEVERAL = 2  # batches: where only one ran there is no other to be put into
 
 
-def beside_suspect(
-    line: Line,
-    rule: Rule | None,
-    judged: Verdict,
-    together: Tally,
-    tally: Tally,
-    decided: Dispositions,
-) -> Robust | None:
+def beside_suspect(line: Line, decision: Decision, tally: Tally) -> Robust | None:
     """What a robust fit would change; None where the fit is not suspect, or only one batch ran.
 
     Parameters
     ----------
     line : Line
-    rule : Rule or None
-        That decided, with its fit; None where there is no fit.
-    judged : Verdict
-        On that fit.
-    together : Tally
-        What the fit rests on.
+    decision : Decision
+        On the readings of `tally`.
     tally : Tally
         This shift's valid readings, (m,).
-    decided : Dispositions
-        Of these readings, (m,).
     """
-    if rule is None or judged is not Verdict.SUSPECT or len(rule.running) < SEVERAL:
+    rule, decided = decision.rule, decision.by_reading
+    if rule is None or decision.judged is not Verdict.SUSPECT or len(rule.running) < SEVERAL:
         return None
     fitted = rule.fitted
     priors: list[BatchPrior | None] = [None] * fitted.fit.n_batches
     for b, k in zip(rule.running, rule.components, strict=True):
         priors[k] = prior_of(line.batches[b], fitted.known[b])
-    robust = robust_fit(together, fitted.fit, priors, line.spread)
+    robust = robust_fit(decision.together, fitted.fit, priors, line.spread)
     if robust is None:
         return None
     posterior = robust.posterior(tally.values)[:, rule.components]

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import logsumexp
 
 from qc.mixture.evidence import TINY, FitEvidence, softened
 from qc.mixture.information import score_rows
-from qc.mixture.likelihood import Cells, Floats, Theta, posteriors
+from qc.mixture.likelihood import Cells, Floats, Theta, log_components, posteriors
 from qc.mixture.model import Background, Mixture
 from qc.mixture.strays import log_level
 
@@ -141,6 +142,49 @@ class Fit(FitEvidence[Answer]):
             return tau, tau
         averaged, plain = zip(*(_averaged(block, answer) for block in cells.blocks()), strict=True)
         return np.concatenate(averaged), np.concatenate(plain)
+
+    def log_odds(self, readings: ArrayLike) -> tuple[Floats, Floats]:
+        """Log odds of each batch against all other batches, and their standard errors.
+
+        At the fitted parameters, by the delta method. The background takes no part: these are the
+        odds of an item that is of some batch.
+
+        Parameters
+        ----------
+        readings : array-like of shape (m,)
+
+        Returns
+        -------
+        log_odds : ndarray of shape (m, K)
+            Infinite with one batch.
+        standard_errors : ndarray of shape (m, K)
+        """
+        answer = self.answered()
+        cells = answer.cells(np.asarray(readings, dtype=np.float64).ravel())
+        k = answer.theta.k
+        if k == 1 or len(cells.z) == 0:
+            return np.full((len(cells.z), k), np.inf), np.zeros((len(cells.z), k))
+        odds, errors = zip(*(_log_odds(block, answer) for block in cells.blocks()), strict=True)
+        return np.concatenate(odds), np.concatenate(errors)
+
+
+def _log_odds(cells: Cells, answer: Answer) -> tuple[Floats, Floats]:
+    """Log odds of each batch, (m, K), and their standard errors."""
+    theta, k = answer.theta, answer.theta.k
+    _, rows = score_rows(cells, theta)
+    with np.errstate(divide="ignore"):
+        joint = log_components(cells, theta)[0][:, :k] + np.log(theta.weights[:k])
+    odds, errors = np.empty((len(cells.z), k)), np.empty((len(cells.z), k))
+    for j in range(k):
+        others = np.delete(np.arange(k), j)
+        rest = logsumexp(joint[:, others], axis=1)
+        odds[:, j] = joint[:, j] - rest
+        some = np.isfinite(rest)  # batches without any share are no rivals
+        part = np.exp(joint[:, others] - np.where(some, rest, 0.0)[:, None])
+        gradient = rows[:, j] - np.einsum("mc,mcp->mp", part, rows[:, others])
+        variance = np.einsum("mp,pq,mq->m", gradient, answer.covariance, gradient)
+        errors[:, j] = np.sqrt(np.maximum(variance, 0.0))
+    return odds, errors
 
 
 def _averaged(cells: Cells, answer: Answer) -> tuple[Floats, Floats]:

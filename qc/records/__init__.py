@@ -18,6 +18,14 @@ from qc.records.decisions import (
     Verdict,
     Zone,
 )
+from qc.records.explanation import (
+    BatchOdds,
+    Explanation,
+    ItemSource,
+    PublishedItem,
+    Reckoning,
+    SourceState,
+)
 from qc.records.fits import (
     BatchRecord,
     Capability,
@@ -35,36 +43,48 @@ from qc.records.inputs import (
     WindowTally,
 )
 from qc.records.known import KnownBatches
+from qc.records.replay import Changes, KeyChange, LineReplay, PastItems, ReplayRecord
 from qc.records.robust import Robust
 from qc.records.shifts import HeldItem, LineEvidence, LineRecord, LineResult, ShiftRecord
 
 __all__ = [
     "NONE",
+    "BatchOdds",
     "BatchRecord",
     "Bools",
     "Capability",
+    "Changes",
     "Codes",
     "Confusion",
     "Counts",
     "Disposition",
     "Dispositions",
+    "Explanation",
     "FitRecord",
     "Floats",
     "Forecast",
     "HeldItem",
+    "ItemSource",
+    "KeyChange",
     "KnownBatches",
     "LastBatches",
     "LineEvidence",
     "LineReadings",
     "LineRecord",
+    "LineReplay",
     "LineResult",
     "LineStatus",
+    "PastItems",
+    "PublishedItem",
     "Reason",
+    "Reckoning",
     "Reject",
+    "ReplayRecord",
     "Robust",
     "Separation",
     "ShiftRecord",
     "SourceFile",
+    "SourceState",
     "Verdict",
     "WindowShift",
     "WindowTally",

@@ -70,7 +70,7 @@ def fingerprint(plant: Plant, line: Line, shift: Shift, files: ShiftFiles) -> Li
             problems.append(refusal(path, error))
         else:
             hashed.append((path, sha256, size))
-    window, findings = _window(plant, line, shift)
+    window, findings = window_of(plant, line, shift)
     last, damaged = _last_batches(plant, line, shift)
     content: dict[str, Any] = {
         "files": [[path, sha256] for path, sha256, _ in hashed],
@@ -86,9 +86,10 @@ def fingerprint(plant: Plant, line: Line, shift: Shift, files: ShiftFiles) -> Li
     return LineInputs(tuple(hashed), window, digest, last, tuple(problems), (*findings, *damaged))
 
 
-def _window(
+def window_of(
     plant: Plant, line: Line, shift: Shift
 ) -> tuple[tuple[WindowTally, ...], tuple[Finding, ...]]:
+    """The tallies that the line's fit covers, as published now, and what could not be used."""
     found: list[WindowTally] = []
     findings: list[Finding] = []
     grid = (line.gauge.resolution, line.gauge.origin)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -131,13 +131,13 @@ class PublishedVersion:
             raise StorageError("not the content that was published", Where(str(path)), RESTORE)
         return content
 
-    def read_table(self, name: str) -> pa.Table:
-        """A Parquet file, verified by its size, its rows and its pages' checksums."""
+    def read_table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """A Parquet file, or some of its columns, verified by its size, rows and checksums."""
         entry = self.entry(name)
         path = self.path(entry)
         try:
             file = pq.ParquetFile(path, memory_map=False, page_checksum_verification=True)
-            table = file.read()
+            table = file.read(columns=None if columns is None else list(columns))
         except (pa.ArrowException, OSError) as error:
             raise StorageError(f"damaged ({error})", Where(str(path)), RESTORE) from error
         if table.num_rows != entry.rows:
@@ -273,9 +273,16 @@ def earlier_versions(root: str | Path, shift: Shift) -> Iterator[PublishedVersio
     StorageError
         If a pointer or manifest on the way is damaged.
     """
+    for version in newest_first(root, shift.date):
+        if version.manifest.shift.start < shift.start:
+            yield version
+
+
+def newest_first(root: str | Path, until: date = date.max) -> Iterator[PublishedVersion]:
+    """The published shifts up to a day, by their start, newest first (errors as above)."""
     days: dict[date, list[Path]] = {}
     for day, folder in _shift_folders(Path(root)):
-        if day <= shift.date:
+        if day <= until:
             days.setdefault(day, []).append(folder)
     for day in sorted(days, reverse=True):
         versions = [
@@ -283,9 +290,32 @@ def earlier_versions(root: str | Path, shift: Shift) -> Iterator[PublishedVersio
             for folder in days[day]
             if (pointer := read_pointer(folder)) is not None
         ]
-        for version in sorted(versions, key=_start, reverse=True):
-            if version.manifest.shift.start < shift.start:
-                yield version
+        yield from sorted(versions, key=_start, reverse=True)
+
+
+def version_named(root: str | Path, day: date, shift: str, version: str) -> PublishedVersion:
+    """A version of a shift by its name, be it superseded or not.
+
+    Its manifest is vouched for by no pointer: whoever reads a file of it must know its hash.
+
+    Raises
+    ------
+    StorageError
+        If there is none of that name, or its manifest is damaged.
+    """
+    folder = shift_folder(root, day, shift)
+    if VERSION.fullmatch(version) is None:
+        raise StorageError(f"{version!r} is no version", Where(str(folder)), RESTORE)
+    path = folder / version / MANIFEST
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StorageError(
+            f"cannot be read: {error.strerror}", Where(str(path)), RESTORE
+        ) from error
+    digest = hashlib.sha256(content).hexdigest()
+    manifest = from_json(Manifest, content, str(path))
+    return PublishedVersion(folder / version, version, digest, manifest)
 
 
 def _start(version: PublishedVersion) -> Any:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from qc.errors import ConfigError, Where
+from qc.errors import ConfigError, StorageError, Where
 from qc.plant import Gauge, Line, Plant, Shift
 from qc.records import NONE
 from qc.simulate import Dirt, Kind, LineDesign, SimulatedShift, simulate_shift, stray_zones
@@ -49,6 +49,7 @@ DIRT_PER_10_000 = {
     "missing_ids": 2,
 }
 LOTS_PER_SHIFT = 4  # a lot is a delivery of material; it says nothing of the batch
+TRUTH = pa.schema({"item_id": pa.string(), "batch": pa.string(), "kind": pa.string()})
 KNOWN_EVERY = 100  # of the items, where the plant records known batches
 
 
@@ -99,12 +100,36 @@ def write_simulation(
             design = _design(plant, line, shift, items_per_shift)
             simulated = simulate_shift(design, shift, _generator(seed, line, shift))
             tables[line.name] = _readings(plant, line, shift, simulated)
-            _write(
-                _truth(line, shift, simulated), truth / _folder(shift) / f"line={line.name}.parquet"
-            )
+            _write(_truth(line, shift, simulated), truth_file(truth, shift, line.name))
         for path, table in _in_layout(plant, shift, tables).items():
             _write(table, Path(plant.readings) / path)
     return shifts
+
+
+def truth_file(truth: Path, shift: Shift, line: str) -> Path:
+    """Where the true batches of a line's shift are."""
+    return truth / _folder(shift) / f"line={line}.parquet"
+
+
+def read_truth(truth: Path, shift: Shift, line: str) -> pa.Table | None:
+    """The true batches of a line's shift: item_id, batch (null of a stray) and kind; None: no file.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be read, or is no such table.
+    """
+    path = truth_file(truth, shift, line)
+    if not path.exists():
+        return None
+    try:
+        return pq.ParquetFile(path).read(columns=["item_id", "batch", "kind"]).cast(TRUTH)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise StorageError(
+            f"no table of true batches ({error})",
+            Where(str(path)),
+            "Write it with `shiftmix simulate --truth`, or name another folder",
+        ) from error
 
 
 def _judge(plant: Plant) -> None:

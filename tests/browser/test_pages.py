@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 import reports
+from reports.replay_view import replay_page
 from tests.reports import samples
 from tests.reports.parsing import number
+from tests.reports.replays import replay
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -73,6 +75,20 @@ def test_pages_are_silent_and_ask_nobody(opened, calm):
     for path in calm[1]:
         _, complaints = opened(path)
         assert not complaints, path.name
+
+
+@pytest.mark.parametrize("width", [320, 1200])
+def test_the_page_of_a_replay(opened, tmp_path, width):
+    """Silent, as wide as its window, and hostile names run nothing."""
+    path = tmp_path / "replay.html"
+    reports.write_replay(path, replay_page(replay(PAYLOAD)))
+    page, complaints = opened(path, viewport={"width": width, "height": 900})
+    assert not complaints
+    assert PAYLOAD in page.locator("body").text_content()
+    assert page.locator("img, script").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    weak = page.evaluate((Path(__file__).parent / "contrast.js").read_text(encoding="utf-8"))
+    assert not weak, weak[:5]
 
 
 def test_hostile_texts_run_nothing(opened, tmp_path):

@@ -6,6 +6,7 @@ import importlib
 import re
 import shlex
 import shutil
+import textwrap
 from dataclasses import MISSING, fields
 from datetime import date
 from pathlib import Path
@@ -17,7 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 import reports
-from config import HIDALGO, keys, load_plant
+from config import EXAMPLE, HIDALGO, keys, load_plant, load_trial
 from config.schema import Kind, Table
 from flows.cli import app
 from flows.one_shift import inspect
@@ -219,6 +220,18 @@ def test_configuration_tables_are_those_of_the_loader(heading: str):
             assert stated == f'"{real}"', name
         else:
             assert stated is None, name
+
+
+# docs/past-shifts.md
+
+
+def test_the_file_of_changes_is_one(tmp_path: Path):
+    (code,) = [c for kind, c in FENCE.findall(text_of("docs/past-shifts.md")) if kind == "toml"]
+    (tmp_path / "changes.toml").write_text(textwrap.dedent(code), encoding="utf-8")
+    plant = load_plant(EXAMPLE)
+    tried = load_trial(tmp_path / "changes.toml", plant).line(plant.line("B"))
+    assert (tried.policy.min_posterior, tried.policy.max_misassigned_ppm) == (0.99, 20.0)
+    assert [batch.max_drift for batch in tried.batches] == [0.1, 0.05, 0.12]
 
 
 # docs/method.md

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from config import EXAMPLE, load_plant
+from flows.one_shift import inspect
 from qc.plant import Plant, Shift
 from qc.storage.simulated import FIRST_DAY, write_simulation
 
@@ -55,3 +56,27 @@ def corrupt_b(plant: Plant, early: Shift) -> Path:
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
     return file
+
+
+@pytest.fixture(scope="session")
+def published_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a Springfield that records known batches, its three shifts published."""
+    folder = tmp_path_factory.mktemp("published")
+    text = EXAMPLE.read_text(encoding="utf-8")
+    text = text.replace('# known_batch = "known_batch"', 'known_batch = "known_batch"')
+    (folder / "plant.toml").write_text(text, encoding="utf-8")
+    plant = load_plant(folder / "plant.toml")
+    assert plant.columns.known_batch == "known_batch"
+    # Enough items that some of them are in doubt, and some of these in a wrong batch.
+    shifts = write_simulation(plant, seed=3, items_per_shift=4000, truth=folder / "truth")
+    for shift in shifts:
+        inspect(plant, shift)
+    return folder
+
+
+@pytest.fixture
+def published(published_once: Path, tmp_path: Path) -> Path:
+    """The configuration of a copy that a test may spoil."""
+    folder = tmp_path / "published"
+    shutil.copytree(published_once, folder)
+    return folder / "plant.toml"

@@ -30,7 +30,14 @@ def _without_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], *([name] for name in ("inspect", "check", "fit", "init", "simulate", "demo"))]
+    "words",
+    [
+        [],
+        *(
+            [name]
+            for name in ("inspect", "check", "fit", "init", "simulate", "demo", "explain", "replay")
+        ),
+    ],
 )
 def test_help_loads_nothing_heavy(words: list[str]) -> None:
     code = (

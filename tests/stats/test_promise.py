@@ -60,15 +60,18 @@ def test_the_check_sees_one_reading_too_many_and_one_too_few() -> None:
     design, ppm = design_of("4 sd apart"), 1000.0
     x, _ = design.draw(np.random.default_rng(5))
     tally = Tally.of(x, resolution=design.step * SD)
-    decided = decide(fit_batches(tally, design.line), design.line, tally, ppm)
-    assert bound(decided, tally.counts, ppm) is Bound.NEXT_BREAKS
+    decided, chances = decide(fit_batches(tally, design.line), design.line, tally, ppm)
+    assert bound(decided, chances, tally.counts, ppm) is Bound.NEXT_BREAKS
     is_released = decided.disposition == Disposition.ASSIGNED
     last = np.flatnonzero(is_released)[decided.posterior[is_released].argmin()]
     held = np.flatnonzero(~is_released & ~decided.is_atypical)
     following = held[decided.posterior[held].argmax()]
     other = {last: Disposition.AMBIGUOUS, following: Disposition.ASSIGNED}
     for reading, disposition in other.items():
-        assert bound(changed(decided, reading, disposition), tally.counts, ppm) is Bound.NOT_SO
+        assert (
+            bound(changed(decided, reading, disposition), chances, tally.counts, ppm)
+            is Bound.NOT_SO
+        )
 
 
 def changed(decided: Dispositions, reading: int, disposition: Disposition) -> Dispositions:
