@@ -28,13 +28,28 @@ from qc.records.inputs import (
     WindowTally,
 )
 from qc.records.shifts import HeldItem, LineEvidence, LineRecord, LineResult, ShiftRecord
+from qc.records.trend import (
+    Average,
+    BatchValues,
+    Chart,
+    Charted,
+    ControlLimits,
+    ShiftValues,
+    Sign,
+    Trend,
+)
 
 __all__ = [
     "NONE",
+    "Average",
     "BatchRecord",
+    "BatchValues",
     "Bools",
     "Capability",
+    "Chart",
+    "Charted",
     "Codes",
+    "ControlLimits",
     "Counts",
     "Disposition",
     "Dispositions",
@@ -50,7 +65,10 @@ __all__ = [
     "Reason",
     "Reject",
     "ShiftRecord",
+    "ShiftValues",
+    "Sign",
     "SourceFile",
+    "Trend",
     "Verdict",
     "WindowShift",
     "WindowTally",

@@ -13,6 +13,7 @@ from qc.plant import Line, Shift
 from qc.records.decisions import Counts, Dispositions, LineStatus, Verdict, Zone
 from qc.records.fits import BatchRecord, FitRecord
 from qc.records.inputs import Reject, SourceFile, WindowShift
+from qc.records.trend import BatchValues, ShiftValues, Trend
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class LineRecord:
         What the result is a function of, beside the code.
     error : str or None
         Why the line could not be read or computed (status ``error``).
+    trend : Trend or None
+        The line over its shifts; None where this shift was not assessed.
     """
 
     line: Line
@@ -52,6 +55,31 @@ class LineRecord:
     config_sha256: str
     input_sha256: str
     error: str | None = None
+    trend: Trend | None = None
+
+    def values(self) -> ShiftValues | None:
+        """What this shift adds to the trend; None where it was not assessed."""
+        if not self.batches:
+            return None
+        return ShiftValues(
+            self.shift.date,
+            self.shift.name,
+            self.counts.items - self.counts.invalid,
+            self.counts.ambiguous,
+            tuple(
+                BatchValues(
+                    batch.name,
+                    batch.mean,
+                    batch.mean_se,
+                    batch.sd,
+                    batch.sd_se,
+                    batch.share,
+                    batch.share_se,
+                )
+                for batch in self.batches
+                if batch.ran and batch.mean is not None and batch.sd is not None
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Hashable
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time
 from enum import Enum
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -87,7 +89,7 @@ def _typed(kind: Any, value: Any) -> Any:
         kinds = arguments[:1] * len(entries) if arguments[1:] == (...,) else arguments
         return tuple(_typed(*pair) for pair in zip(kinds, entries, strict=True))
     if is_dataclass(kind):
-        hints = get_type_hints(kind)
+        hints = _annotations(cast("Hashable", kind))
         return kind(
             **{name: _typed(hints[name], entry) for name, entry in _of(dict, value).items()}
         )  # type: ignore[operator]
@@ -103,6 +105,11 @@ def _typed(kind: Any, value: Any) -> Any:
     if issubclass(kind, Enum):
         return kind(value)
     return _of(kind, value)
+
+
+@cache  # evaluating them anew for each of a large plant's records takes longer than all the rest
+def _annotations(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _of(kind: type[Any], value: Any) -> Any:
