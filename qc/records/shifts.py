@@ -135,16 +135,6 @@ class ShiftRecord:
     findings: tuple[Finding, ...]
     software: str
 
-    def fitted_batches(self, line: str) -> dict[str, tuple[float, float]]:
-        """Mean and sd of each batch of a line that ran, by its name."""
-        return {
-            batch.name: (batch.mean, batch.sd)
-            for record in self.lines
-            if record.line.name == line
-            for batch in record.batches
-            if batch.mean is not None and batch.sd is not None
-        }
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LineEvidence:
