@@ -6,8 +6,11 @@ A value of one shift is one point. Control limits come from the n earlier values
     centre   m = mean of x_i
     sigma    s = mean of |x_i - x_(i-1)| / d2,   d2 = 2 / sqrt(pi) = 1.128
     step     |x - m| > k s sqrt(1 + 1/n)                             (Nelson's rule 1)
-    drift    RUN values in a row on one side of m                    (Nelson's rule 2), or
+    drift    RUN values in a row on one side of the median           (Nelson's rule 2), or
              |z - m| > k s sqrt(v),  z = LAMBDA x + (1 - LAMBDA) z'  (EWMA, from z = m on)
+
+The run is about the median of the x_i, not their mean: where the ambiguous share is mostly none,
+most values lie below its mean, and no drift makes them. A value at the median ends a run.
 
 v is the exact variance of z - m in units of sigma squared at the time of this value: with weights
 a_j = LAMBDA (1 - LAMBDA)^j of the values, newest first, and S their sum,
@@ -85,7 +88,7 @@ class Point:
 AS_IS = Scale(lambda x: x, lambda y: y, lambda _: 1.0)
 LOG = Scale(math.log, math.exp, lambda x: 1 / x)
 ARCSINE = Scale(
-    lambda p: math.asin(math.sqrt(p)),
+    lambda p: math.asin(math.sqrt(min(max(p, 0.0), 1.0))),
     lambda y: math.sin(min(max(y, 0.0), math.pi / 2)) ** 2,
     lambda p: 0.5 / math.sqrt(p * (1 - p)) if 0 < p < 1 else 0.0,
 )
@@ -196,7 +199,9 @@ def _chart(
     reach = limit_factor(n, n_charts) * sigma
     step = reach * math.sqrt(1 + 1 / n)
     back = SCALES[charted].back
-    limits = ControlLimits(n, back(centre), back(centre - step), back(centre + step), RANGE_LIMIT)
+    median = float(np.median(values))
+    low, high = back(centre - step), back(centre + step)
+    limits = ControlLimits(n, back(centre), low, high, back(median), RANGE_LIMIT)
     if now is None:
         return Chart(batch, charted, figures, limits)
     away = np.append(values, now.value) - centre
@@ -207,7 +212,10 @@ def _chart(
         moving_range=abs(now.value - known[-1].value) / sigma,
         ewma=Average(back(centre + float(ewma[-1])), back(centre - drift), back(centre + drift)),
     )
-    sign, length = _sign(away, ewma, step, drift, run_needed(n_charts))
+    sign, length = _sign(away, ewma, step, drift)
+    if sign is None:
+        length = _run(np.append(values, now.value) - median)
+        sign = "drift" if length >= run_needed(n_charts) else None
     since = None if sign is None else places[-length]
     return Chart(batch, charted, figures, limits, sign, since)
 
@@ -227,17 +235,18 @@ def _sigma(values: Floats, errors: Floats, error: float) -> float:
     return math.sqrt(between**2 + max(0.0, error**2 - estimation))
 
 
-def _sign(
-    away: Floats, ewma: Floats, step: float, drift: float, run: int
-) -> tuple[Sign | None, int]:
-    """What the last value says, and for how many values it has been so; one sign a chart."""
-    side, ewma_side = np.sign(away[-1]), np.sign(ewma[-1])
+def _sign(away: Floats, ewma: Floats, step: float, drift: float) -> tuple[Sign | None, int]:
+    """Whether the last value or the average is beyond its limits, and for how many values so."""
     if abs(away[-1]) > step:
-        return "step", _trailing(away * side > step)
+        return "step", _trailing(away * np.sign(away[-1]) > step)
     if abs(ewma[-1]) > drift:
-        return "drift", _trailing(ewma * ewma_side > 0)
-    same = _trailing(away * side > 0)
-    return ("drift", same) if same >= run else (None, 0)
+        return "drift", _run(ewma)
+    return None, 0
+
+
+def _run(away: Floats) -> int:
+    """How many of the last values lie on one side of zero, in a row."""
+    return _trailing(away * np.sign(away[-1]) > 0)
 
 
 def _trailing(flags: NDArray[np.bool_]) -> int:

@@ -52,19 +52,26 @@ def _stepped(line: Line, chart: Chart, limits: ControlLimits, value: float, sinc
 
 def _drifted(line: Line, chart: Chart, limits: ControlLimits, value: float, since: str) -> str:
     digits, ewma = _Digits(line, chart, limits), limits.ewma
-    moving = value if ewma is None or not ewma.beyond else ewma.value
-    way, side = ("up", "above") if moving > limits.centre else ("down", "below")
+    way, side = ("up", "above") if _moved(limits, value) > 0 else ("down", "below")
     start = f"has drifted {way} since {since}: it is {digits.one(value)}, and "
     if ewma is not None and ewma.beyond:
         return (
             f"{start}its moving average (EWMA), {digits.one(ewma.value)}, is {side} its control "
             f"limits {digits.span(ewma.low, ewma.high)}."
         )
+    assert chart.since is not None
     in_a_row = sum(earlier is not None for earlier in chart.values[chart.since :])
     return (
-        f"{start}{in_a_row} shifts in a row lie {side} {digits.one(limits.centre)}, the centre of "
-        f"the control limits {digits.span(limits.low, limits.high)}."
+        f"{start}{in_a_row} shifts in a row lie {side} {digits.one(limits.median)}, the median of "
+        f"{limits.n_values} earlier ones (control limits {digits.span(limits.low, limits.high)})."
     )
+
+
+def _moved(limits: ControlLimits, value: float) -> float:
+    """How far the figure has drifted, by the rule that says so."""
+    if limits.ewma is not None and limits.ewma.beyond:
+        return limits.ewma.value - limits.centre
+    return value - limits.median
 
 
 class _Digits:
@@ -77,7 +84,10 @@ class _Digits:
         self.decimals = min(max(0, 1 - math.floor(math.log10(sigma))), MOST_DECIMALS)
 
     def one(self, x: float) -> str:
-        return f"{self.factor * x:.{self.decimals}f} {self.unit}"
+        return f"{self._bare(x)} {self.unit}"
 
     def span(self, low: float, high: float) -> str:
-        return f"{self.factor * low:.{self.decimals}f} to {self.one(high)}"
+        return f"{self._bare(low)} to {self.one(high)}"
+
+    def _bare(self, x: float) -> str:
+        return "0" if x == 0 else f"{self.factor * x:.{self.decimals}f}"

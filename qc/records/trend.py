@@ -69,6 +69,8 @@ class ControlLimits:
         Earlier values that they rest on.
     centre, low, high : float
         In the unit of the chart; the limits are those of this shift's value.
+    median : float
+        Of the earlier values.
     moving_range_limit : float
         Upper control limit of the moving range, in sigmas of the chart.
     moving_range : float or None
@@ -81,6 +83,7 @@ class ControlLimits:
     centre: float
     low: float
     high: float
+    median: float
     moving_range_limit: float
     moving_range: float | None = None
     ewma: Average | None = None
