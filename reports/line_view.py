@@ -29,6 +29,7 @@ from reports.formatting import (
     shorten,
 )
 from reports.marks import tone
+from reports.trend_view import TrendView, trend_of
 from reports.trust import Check, report_card
 from reports.view import (
     CountsView,
@@ -140,6 +141,7 @@ class LinePage:
     figure: Figure | None
     batches: tuple[BatchRow, ...]
     capability: tuple[CapabilityRow, ...]
+    trend: TrendView | None
     zones: tuple[ZoneRow, ...]
     held: HeldView
     method: Method | None
@@ -171,6 +173,7 @@ def line_page(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | N
         figure=draw("fig0", record, tally, scale) if tally is not None and drawable else None,
         batches=tuple(_batch(record, k, scale) for k in range(len(record.batches))),
         capability=capability_of(record, scale),
+        trend=trend_of(record),
         zones=tuple(
             ZoneRow(words, zone.disposition.label, _batch_name(record, zone.batch))
             for zone in rule_of(record)

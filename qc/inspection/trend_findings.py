@@ -45,8 +45,8 @@ def _stepped(line: Line, chart: Chart, limits: ControlLimits, value: float, sinc
     digits = _Digits(line, chart, limits)
     way = "above" if value > limits.centre else "below"
     return (
-        f"is {digits.one(value)} since {since}, {way} the control limits "
-        f"{digits.span(limits.low, limits.high)} of {limits.n_values} earlier shifts."
+        f"is {digits.one(value)}, {way} the control limits {digits.span(limits.low, limits.high)} "
+        f"of {limits.n_values} earlier shifts, since {since}."
     )
 
 
