@@ -27,7 +27,7 @@ from qc.records.inputs import (
     WindowShift,
     WindowTally,
 )
-from qc.records.shifts import HeldItem, LineEvidence, LineRecord, LineResult, ShiftRecord
+from qc.records.shifts import HeldItem, LineEvidence, LineRecord, LineResult, ShiftRecord, values_of
 from qc.records.trend import (
     Average,
     BatchValues,
@@ -73,4 +73,5 @@ __all__ = [
     "WindowShift",
     "WindowTally",
     "Zone",
+    "values_of",
 ]

@@ -59,27 +59,32 @@ class LineRecord:
 
     def values(self) -> ShiftValues | None:
         """What this shift adds to the trend; None where it was not assessed."""
-        if not self.batches:
-            return None
-        return ShiftValues(
-            self.shift.date,
-            self.shift.name,
-            self.counts.items - self.counts.invalid,
-            self.counts.ambiguous,
-            tuple(
-                BatchValues(
-                    batch.name,
-                    batch.mean,
-                    batch.mean_se,
-                    batch.sd,
-                    batch.sd_se,
-                    batch.share,
-                    batch.share_se,
-                )
-                for batch in self.batches
-                if batch.ran and batch.mean is not None and batch.sd is not None
-            ),
-        )
+        return values_of(self.shift, self.counts, self.batches)
+
+
+def values_of(shift: Shift, counts: Counts, batches: tuple[BatchRecord, ...]) -> ShiftValues | None:
+    """What a shift adds to a line's trend; None without batches, since nothing was assessed."""
+    if not batches:
+        return None
+    return ShiftValues(
+        shift.date,
+        shift.name,
+        counts.items - counts.invalid,
+        counts.ambiguous,
+        tuple(
+            BatchValues(
+                batch.name,
+                batch.mean,
+                batch.mean_se,
+                batch.sd,
+                batch.sd_se,
+                batch.share,
+                batch.share_se,
+            )
+            for batch in batches
+            if batch.ran and batch.mean is not None and batch.sd is not None
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,8 +15,34 @@ from datetime import date
 from qc.errors import StorageError
 from qc.mixture import Tally
 from qc.plant import Plant, Shift
-from qc.records import ShiftRecord, ShiftValues
+from qc.records import BatchRecord, Counts, ShiftValues, WindowShift, values_of
 from qc.storage.published import PublishedVersion, earlier_versions
+
+
+@dataclass(frozen=True, slots=True)
+class LineNamed:
+    """The part of a line's configuration that is read of its record."""
+
+    name: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinePart:
+    """The part of a line's record that later shifts need."""
+
+    line: LineNamed
+    shift: Shift
+    counts: Counts
+    batches: tuple[BatchRecord, ...]
+    window: tuple[WindowShift, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPart:
+    """The part of a shift's record that later shifts need."""
+
+    lines: tuple[LinePart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +82,7 @@ class EarlierShift:
         """
         with self._lock:
             if self._lines is None:
-                self._lines = _kept(self._published.record())
+                self._lines = _kept(self._published.part_of_record(RecordPart))
         return self._lines.get(name)
 
     def tally(self, line: str) -> Tally | None:
@@ -96,11 +122,11 @@ class History:
             return None if version is None else self._found[place]
 
 
-def _kept(record: ShiftRecord) -> dict[str, EarlierLine]:
+def _kept(record: RecordPart) -> dict[str, EarlierLine]:
     return {
         line.line.name: EarlierLine(
             values, line.line.unit, frozenset((held.date, held.shift) for held in line.window)
         )
         for line in record.lines
-        if (values := line.values()) is not None
+        if (values := values_of(line.shift, line.counts, line.batches)) is not None
     }

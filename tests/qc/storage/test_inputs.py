@@ -277,12 +277,18 @@ def test_all_lines_of_a_run_read_an_earlier_record_once(
         deliver(table(3), line=name)
     alone = [inputs(name, plant=nameless).input_sha256 for name in ("A", "B")]
     reads = []
-    record = PublishedVersion.record
-    monkeypatch.setattr(PublishedVersion, "record", lambda v: reads.append(v.folder) or record(v))
+    read = PublishedVersion.read_bytes
+
+    def counted(version, name):
+        reads.append((version.folder, name))
+        return read(version, name)
+
+    monkeypatch.setattr(PublishedVersion, "read_bytes", counted)
     history = storage.History(plant, shift)
     together = [inputs(name, plant=nameless, history=history) for name in ("A", "B")]
     assert [got.input_sha256 for got in together] == alone
     assert all(got.last and len(got.past) == 1 and len(got.window) == 2 for got in together)
+    assert {name for _, name in reads} == {"shift.json"}
     assert len(reads) == len(set(reads)) == 3
 
 
