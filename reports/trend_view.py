@@ -47,7 +47,6 @@ class TrendChart:
     title: str
     description: str
     line: str
-    dots: str
     marks: tuple[Mark, ...]
     limits: tuple[Label, ...]
     centre: float | None
@@ -196,16 +195,13 @@ def _chart(key: str, name: str, trend: Trend, chart: Chart, said: _Figures) -> T
     y = Axis(min(shown) - ROOM * span, max(shown) + ROOM * span, BASE, TOP)
     x = Axis(-0.5, len(trend.shifts) - 0.5, LEFT, RIGHT)
     points = [(x.at(k), y.at(value)) for k, value in known]
-    marked = _marks(trend, chart, said, known, points)
-    plain = [p for p, mark in zip(points, marked, strict=True) if mark is None]
     first, last = trend.shifts[0], trend.shifts[-1]
     return TrendChart(
         key=key,
         title=f"{IN_WORDS[chart.charted]}{f' of batch {name}' if name else ''} over shifts",
         description=_description(trend, chart, said),
-        line=" ".join(_joined(known, points)),
-        dots="".join(f"M{a:.1f},{b:.1f}h0" for a, b in plain),
-        marks=tuple(mark for mark in marked if mark is not None),
+        line=_joined(known, points),
+        marks=_marks(trend, chart, said, known, points),
         limits=_limit_labels(chart, y, said),
         centre=None if limits is None else y.at(limits.centre),
         caption=_heading(chart, said),
@@ -214,13 +210,19 @@ def _chart(key: str, name: str, trend: Trend, chart: Chart, said: _Figures) -> T
     )
 
 
-def _joined(known: Sequence[tuple[int, float]], points: Sequence[tuple[float, float]]) -> list[str]:
-    """Path steps that join neighbours; a gap is not bridged."""
-    steps, before = [], None
+def _joined(known: Sequence[tuple[int, float]], points: Sequence[tuple[float, float]]) -> str:
+    """SVG path that joins neighbours and bridges no gap; each of its corners is a point.
+
+    A step of no length ends each stretch, so that a point without neighbours is a corner too.
+    """
+    steps: list[str] = []
+    before = None
     for (k, _), (a, b) in zip(known, points, strict=True):
-        steps.append(f"{'L' if before == k - 1 else 'M'}{a:.1f},{b:.1f}")
+        joins = before == k - 1
+        steps += [] if joins or not steps else ["h0"]
+        steps.append(f"{'L' if joins else 'M'}{a:.1f},{b:.1f}")
         before = k
-    return steps
+    return "".join([*steps, "h0"])
 
 
 def _marks(
@@ -229,9 +231,9 @@ def _marks(
     said: _Figures,
     known: Sequence[tuple[int, float]],
     points: Sequence[tuple[float, float]],
-) -> list[Mark | None]:
+) -> tuple[Mark, ...]:
     """A diamond beyond the control limits, a square in a drift, a ring for this shift."""
-    marks: list[Mark | None] = []
+    marks: list[Mark] = []
     last = len(trend.shifts) - 1
     for (k, value), (x, y) in zip(known, points, strict=True):
         day, shift = trend.shifts[k]
@@ -247,9 +249,7 @@ def _marks(
             marks.append(Mark("drifting", x, y, path, f"{title}, part of a drift"))
         elif k == last:
             marks.append(Mark("now", x, y, "", title))
-        else:
-            marks.append(None)
-    return marks
+    return tuple(marks)
 
 
 def _limit_labels(chart: Chart, y: Axis, said: _Figures) -> tuple[Label, ...]:

@@ -2,13 +2,13 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from qc.errors import StorageError
-from qc.records import Average, Chart, ControlLimits, LineRecord, Reject, ShiftRecord, Trend
+from qc.records import Average, Chart, ControlLimits, Counts, LineRecord, Reject, ShiftRecord, Trend
 from qc.storage import discover, fingerprint, read_line
 from qc.storage.json_text import from_json, to_json
 
@@ -39,6 +39,24 @@ def test_a_trend_comes_back_and_an_older_record_has_none(record):
     older = json.loads(to_json(record))
     del older["trend"]
     assert from_json(LineRecord, json.dumps(older).encode(), "x") == record
+
+
+@dataclass(frozen=True)
+class Named:
+    name: str
+
+
+@dataclass(frozen=True)
+class Part:
+    line: Named
+    counts: Counts
+
+
+def test_a_part_of_a_record_can_be_read_alone(record):
+    part = from_json(Part, to_json(record), "x", part=True)
+    assert part == Part(Named(record.line.name), record.counts)
+    with pytest.raises(StorageError):
+        from_json(Part, to_json(record), "x")
 
 
 def test_types_come_back_not_only_values(record):
