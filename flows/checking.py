@@ -15,7 +15,7 @@ from flows.one_shift import shift_findings
 from flows.which_shift import which_shift
 from qc.errors import ReadingsError
 from qc.plant import Line, Plant, Shift
-from qc.storage import ShiftFiles, discover, fingerprint, read_line
+from qc.storage import History, ShiftFiles, discover, fingerprint, read_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +46,21 @@ def check_and_tell(config: Path, day: date | None, shift: str, *, as_json: bool)
     plant = load_plant(config)
     which = which_shift(plant, day, shift, datetime.now(UTC))
     files = discover(plant, which)
-    checks = [check_line(plant, line, which, files) for line in plant.lines]
+    history = History(plant, which)
+    checks = [check_line(plant, line, which, files, history) for line in plant.lines]
     findings = [finding.sentence for finding in shift_findings(files)]
     print((_json if as_json else _table)(plant, which, checks, findings))
     return int(any(check.trouble for check in checks))
 
 
-def check_line(plant: Plant, line: Line, shift: Shift, files: ShiftFiles) -> LineCheck:
+def check_line(
+    plant: Plant, line: Line, shift: Shift, files: ShiftFiles, history: History
+) -> LineCheck:
     """Read one line's input as an inspection would, and say what is there."""
     paths = files.by_line.get(line.name, ())
     try:
-        readings = read_line(plant, line, shift, fingerprint(plant, line, shift, files))
+        inputs = fingerprint(plant, line, shift, files, history)
+        readings = read_line(plant, line, shift, inputs)
     except ReadingsError as error:
         return LineCheck(line.name, len(paths), 0, 0, {}, (), str(error))
     usable = int(np.count_nonzero(np.isfinite(readings.values) & ~readings.is_null))

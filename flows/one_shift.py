@@ -28,6 +28,7 @@ from qc.plant import Plant, Shift, config_sha256
 from qc.records import LineStatus, Reject, ShiftRecord
 from qc.storage import (
     Attempt,
+    History,
     NoReadingsError,
     Published,
     ShiftFiles,
@@ -143,7 +144,8 @@ def _attempt(
 ) -> tuple[ShiftRecord, Published]:
     files = discover(plant, shift)
     _judge_emptiness(plant, shift, files)
-    outcomes = each_line(partial(inspect_one_line, plant, shift, attempt, files), names)
+    history = History(plant, shift)
+    outcomes = each_line(partial(inspect_one_line, plant, shift, attempt, files, history), names)
     for name, outcome in zip(names, outcomes, strict=True):
         if isinstance(outcome, Exception):
             _write_failure(plant, shift, attempt, name, outcome)
@@ -154,12 +156,12 @@ def _attempt(
 
 
 def inspect_one_line(
-    plant: Plant, shift: Shift, attempt: Attempt, files: ShiftFiles, name: str
+    plant: Plant, shift: Shift, attempt: Attempt, files: ShiftFiles, history: History, name: str
 ) -> str:
     """Read, inspect and write one line; says in a sentence what was done."""
     line = plant.line(name)
     config = config_sha256(plant, line, shift)
-    inputs = fingerprint(plant, line, shift, files)
+    inputs = fingerprint(plant, line, shift, files, history)
     if unchanged(attempt, line, inputs, config, software()):
         return f"line {name}: same input, configuration and code as published"
     readings = read_line(plant, line, shift, inputs)
@@ -169,6 +171,7 @@ def inspect_one_line(
         readings,
         inputs.window,
         inputs.last,
+        inputs.past,
         config_sha256=config,
         input_sha256=inputs.input_sha256,
     )

@@ -18,6 +18,7 @@ from qc.inspection.decision import expected_misassigned
 from qc.inspection.replay import compare, decide_again, differences, not_comparable
 from qc.plant import Line, Plant
 from qc.records import LineRecord, LineReplay, LineStatus, ReplayRecord, WindowTally
+from qc.storage.history import History
 from qc.storage.inputs import window_of
 from qc.storage.past import own_batches, recorded_window, stored_tally
 from qc.storage.past_items import past_items
@@ -230,7 +231,7 @@ def _window(plant: Plant, record: LineRecord, line: Line) -> tuple[WindowTally, 
     """The recorded tallies where the window is as wide as it was; else those published now."""
     if line.policy.fit_window == record.line.policy.fit_window:
         return recorded_window(plant.storage, record)
-    window, findings = window_of(plant, line, record.shift)
+    window, findings = window_of(line, History(plant, record.shift))
     for finding in findings:
         if finding.code == "window.unreadable":  # a shorter window would answer another question
             raise StorageError(finding.sentence, remedy=finding.remedy)

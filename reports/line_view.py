@@ -30,6 +30,7 @@ from reports.formatting import (
 )
 from reports.known_view import KnownView, known_of
 from reports.marks import tone
+from reports.trend_view import TrendView, trend_of
 from reports.trust import Check, report_card
 from reports.view import (
     CountsView,
@@ -142,6 +143,7 @@ class LinePage:
     batches: tuple[BatchRow, ...]
     capability: tuple[CapabilityRow, ...]
     known: KnownView | None
+    trend: TrendView | None
     zones: tuple[ZoneRow, ...]
     held: HeldView
     method: Method | None
@@ -174,6 +176,7 @@ def line_page(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | N
         batches=tuple(_batch(record, k, scale) for k in range(len(record.batches))),
         capability=capability_of(record, scale),
         known=known_of(record),
+        trend=trend_of(record),
         zones=tuple(
             ZoneRow(words, zone.disposition.label, _batch_name(record, zone.batch))
             for zone in rule_of(record)

@@ -19,6 +19,8 @@ from qc.inspection.known import anchors, compare, disagreement
 from qc.inspection.order import BatchOrder, batch_order, order_findings
 from qc.inspection.readings import INVALID_REASONS, invalid_reasons, tally_of
 from qc.inspection.sorting import cannot_sort, out_of_reach, regions
+from qc.inspection.trend import trend_of
+from qc.inspection.trend_findings import trend_findings
 from qc.mixture import Tally
 from qc.plant import Line, Shift
 from qc.records import (
@@ -32,6 +34,7 @@ from qc.records import (
     LineStatus,
     Reason,
     Reject,
+    ShiftValues,
     Verdict,
     WindowTally,
 )
@@ -48,6 +51,7 @@ def inspect_line(
     readings: LineReadings,
     window: Sequence[WindowTally],
     last: LastBatches | None = None,
+    past: Sequence[ShiftValues] = (),
     *,
     config_sha256: str,
     input_sha256: str,
@@ -64,6 +68,8 @@ def inspect_line(
         Tallies of the earlier shifts that the fit covers, oldest first.
     last : LastBatches, optional
         Where batches without a nominal lay in the last published shift.
+    past : sequence of ShiftValues
+        What earlier shifts gave of the line, oldest first, for its trend.
     config_sha256, input_sha256 : str
         Noted in the record.
 
@@ -110,7 +116,7 @@ def inspect_line(
         input_sha256=input_sha256,
         known=known,
     )
-    return LineResult(record, tally, by_reading, index)
+    return LineResult(_with_trend(record, past), tally, by_reading, index)
 
 
 def failed_line(
@@ -239,3 +245,13 @@ def _status(assessed: bool, findings: list[Finding]) -> LineStatus:
         return LineStatus.NOT_ASSESSED
     action = any(finding.severity is Severity.ACTION for finding in findings)
     return LineStatus.ACTION if action else LineStatus.OK
+
+
+def _with_trend(record: LineRecord, past: Sequence[ShiftValues]) -> LineRecord:
+    """The record with its trend; an alarm on a chart is a caution, so the status stays."""
+    values = record.values()
+    if values is None:
+        return record
+    trend = trend_of(record.line, past, values)
+    told = trend_findings(record.line, trend)
+    return replace(record, findings=(*record.findings, *told), trend=trend)

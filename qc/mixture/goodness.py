@@ -196,10 +196,9 @@ def _questions(shapes: Floats, units: Floats) -> list[Floats]:
 def _alike(shapes: Floats, units: Floats) -> tuple[Floats, Floats]:
     """Directions of skewness and kurtosis of all batches alike (2, J), and their units (2,)."""
     k = shapes.shape[1] // 2
-    both = np.stack(
-        [(shapes[:, half] * units[half]).sum(axis=1) for half in (slice(k), slice(k, None))]
-    )
-    return both, np.array([np.hypot.reduce(units[:k]), np.hypot.reduce(units[k:])])
+    both = np.stack([shapes[:, :k] @ units[:k], shapes[:, k:] @ units[k:]])
+    lengths = np.array([np.hypot.reduce(units[:k]), np.hypot.reduce(units[k:])])
+    return both, np.where(lengths > 0, lengths, 1.0)  # zero where no batch has items enough
 
 
 def _statistics(

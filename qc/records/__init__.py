@@ -45,17 +45,32 @@ from qc.records.inputs import (
 from qc.records.known import KnownBatches
 from qc.records.replay import Changes, KeyChange, LineReplay, PastItems, ReplayRecord
 from qc.records.robust import Robust
-from qc.records.shifts import HeldItem, LineEvidence, LineRecord, LineResult, ShiftRecord
+from qc.records.shifts import HeldItem, LineEvidence, LineRecord, LineResult, ShiftRecord, values_of
+from qc.records.trend import (
+    Average,
+    BatchValues,
+    Chart,
+    Charted,
+    ControlLimits,
+    ShiftValues,
+    Sign,
+    Trend,
+)
 
 __all__ = [
     "NONE",
+    "Average",
     "BatchOdds",
     "BatchRecord",
+    "BatchValues",
     "Bools",
     "Capability",
     "Changes",
+    "Chart",
+    "Charted",
     "Codes",
     "Confusion",
+    "ControlLimits",
     "Counts",
     "Disposition",
     "Dispositions",
@@ -83,10 +98,14 @@ __all__ = [
     "Robust",
     "Separation",
     "ShiftRecord",
+    "ShiftValues",
+    "Sign",
     "SourceFile",
     "SourceState",
+    "Trend",
     "Verdict",
     "WindowShift",
     "WindowTally",
     "Zone",
+    "values_of",
 ]

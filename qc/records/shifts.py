@@ -14,6 +14,7 @@ from qc.records.decisions import Counts, Dispositions, LineStatus, Verdict, Zone
 from qc.records.fits import BatchRecord, FitRecord
 from qc.records.inputs import Reject, SourceFile, WindowShift
 from qc.records.known import KnownBatches
+from qc.records.trend import BatchValues, ShiftValues, Trend
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class LineRecord:
         Why the line could not be read or computed (status ``error``).
     known : KnownBatches or None
         None where the plant has no column of known batches.
+    trend : Trend or None
+        The line over its shifts; None where this shift was not assessed.
     """
 
     line: Line
@@ -56,6 +59,36 @@ class LineRecord:
     input_sha256: str
     error: str | None = None
     known: KnownBatches | None = None
+    trend: Trend | None = None
+
+    def values(self) -> ShiftValues | None:
+        """What this shift adds to the trend; None where it was not assessed."""
+        return values_of(self.shift, self.counts, self.batches)
+
+
+def values_of(shift: Shift, counts: Counts, batches: tuple[BatchRecord, ...]) -> ShiftValues | None:
+    """What a shift adds to a line's trend; None without batches, since nothing was assessed."""
+    if not batches:
+        return None
+    return ShiftValues(
+        shift.date,
+        shift.name,
+        counts.items - counts.invalid,
+        counts.ambiguous,
+        tuple(
+            BatchValues(
+                batch.name,
+                batch.mean,
+                batch.mean_se,
+                batch.sd,
+                batch.sd_se,
+                batch.share,
+                batch.share_se,
+            )
+            for batch in batches
+            if batch.ran and batch.mean is not None and batch.sd is not None
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,16 +143,6 @@ class ShiftRecord:
     lines: tuple[LineRecord, ...]
     findings: tuple[Finding, ...]
     software: str
-
-    def fitted_batches(self, line: str) -> dict[str, tuple[float, float]]:
-        """Mean and sd of each batch of a line that ran, by its name."""
-        return {
-            batch.name: (batch.mean, batch.sd)
-            for record in self.lines
-            if record.line.name == line
-            for batch in record.batches
-            if batch.mean is not None and batch.sd is not None
-        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,6 +15,7 @@ from qc.storage.attempt import (
     write_line,
 )
 from qc.storage.discover import ShiftFiles, UnknownLine, discover
+from qc.storage.history import History
 from qc.storage.inputs import LineInputs, fingerprint
 from qc.storage.publish import publish, write_index
 from qc.storage.published import PublishedShift, list_published, load_published, read_published
@@ -22,6 +23,7 @@ from qc.storage.readings import NoReadingsError, read_line
 
 __all__ = [
     "Attempt",
+    "History",
     "LineInputs",
     "NoReadingsError",
     "Published",

@@ -1,6 +1,7 @@
 """What a line's result is a function of: its files by hash, and what it takes of earlier shifts.
 
-These are the tallies of its fit window and, for batches without a nominal, where they lay last.
+These are the tallies of its fit window, what the shifts of its trend gave and, for batches without
+a nominal, where they lay last.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,15 @@ from qc.errors import StorageError
 from qc.findings import Finding, Severity
 from qc.mixture import Tally
 from qc.plant import Line, Plant, Shift
-from qc.records import LastBatches, Reject, WindowShift, WindowTally
+from qc.records import LastBatches, Reject, ShiftValues, WindowShift, WindowTally
 from qc.storage.discover import ShiftFiles
+from qc.storage.history import EarlierShift, History
 from qc.storage.parquet_file import hash_file
-from qc.storage.published import PublishedVersion, earlier_versions
 from qc.storage.refusal import refusal
 
 LOOK_BACK = 30  # published shifts in which batches without a nominal are looked for
+TREND_SHIFTS = 25  # earlier shifts that a trend rests on: more would hide that the line has changed
+TREND_LOOK_BACK = 90  # published shifts in which they are looked for: a month of three a day
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +43,8 @@ class LineInputs:
         Hash over all of this.
     last : LastBatches or None
         Where its batches without a nominal lay in the last published shift.
+    past : tuple of ShiftValues
+        What earlier shifts gave of it, oldest first, for its trend.
     problems : tuple of Reject
         Files of the line that cannot even be opened.
     findings : tuple of Finding
@@ -50,17 +55,26 @@ class LineInputs:
     window: tuple[WindowTally, ...]
     input_sha256: str
     last: LastBatches | None = None
+    past: tuple[ShiftValues, ...] = ()
     problems: tuple[Reject, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 
-def fingerprint(plant: Plant, line: Line, shift: Shift, files: ShiftFiles) -> LineInputs:
+def fingerprint(
+    plant: Plant, line: Line, shift: Shift, files: ShiftFiles, history: History | None = None
+) -> LineInputs:
     """Hash a line's files, and find what the line takes of earlier shifts.
 
     The window is the newest `fit_window` - 1 published shifts that start before this one and in
     which this line was read. A tally on another grid is left out; where a version cannot be read
     the window ends. Both are findings.
+
+    Parameters
+    ----------
+    history : History, optional
+        The earlier shifts, as other lines of the same run have opened them.
     """
+    history = history or History(plant, shift)
     hashed: list[tuple[str, str, int]] = []
     problems = list(files.line_problems.get(line.name, ()))
     for path in sorted(files.by_line.get(line.name, ())):
@@ -70,8 +84,9 @@ def fingerprint(plant: Plant, line: Line, shift: Shift, files: ShiftFiles) -> Li
             problems.append(refusal(path, error))
         else:
             hashed.append((path, sha256, size))
-    window, findings = window_of(plant, line, shift)
-    last, damaged = _last_batches(plant, line, shift)
+    window, findings = window_of(line, history)
+    last, damaged = _last_batches(line, history)
+    past, missing = _past(line, window, history)
     content: dict[str, Any] = {
         "files": [[path, sha256] for path, sha256, _ in hashed],
         "problems": sorted([met.path, met.detail] for met in problems),
@@ -82,25 +97,26 @@ def fingerprint(plant: Plant, line: Line, shift: Shift, files: ShiftFiles) -> Li
     }
     if last is not None:
         content["last"] = [str(last.date), last.shift, last.batches]
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return LineInputs(tuple(hashed), window, digest, last, tuple(problems), (*findings, *damaged))
+    if past:
+        content["past"] = [astuple(values) for values in past]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+    findings = (*findings, *damaged, *missing)
+    return LineInputs(tuple(hashed), window, digest, last, past, tuple(problems), findings)
 
 
-def window_of(
-    plant: Plant, line: Line, shift: Shift
-) -> tuple[tuple[WindowTally, ...], tuple[Finding, ...]]:
+def window_of(line: Line, history: History) -> tuple[tuple[WindowTally, ...], tuple[Finding, ...]]:
     """The tallies that the line's fit covers, as published now, and what could not be used."""
     found: list[WindowTally] = []
     findings: list[Finding] = []
     grid = (line.gauge.resolution, line.gauge.origin)
     try:
-        for version, tally in islice(_tallies(plant, line, shift), line.policy.fit_window - 1):
-            held = version.manifest.shift
+        for earlier, tally in islice(_tallies(line, history), line.policy.fit_window - 1):
+            held = earlier.shift
             if (tally.resolution, tally.origin) != grid:
                 findings.append(_other_grid(line, held, tally))
                 continue
             source = WindowShift(
-                held.date, held.name, version.version, int(tally.n), tally.sha256()
+                held.date, held.name, earlier.version, int(tally.n), tally.sha256()
             )
             found.append(WindowTally(source, tally))
     except StorageError as error:
@@ -108,20 +124,18 @@ def window_of(
     return tuple(reversed(found)), tuple(findings)
 
 
-def _last_batches(
-    plant: Plant, line: Line, shift: Shift
-) -> tuple[LastBatches | None, tuple[Finding, ...]]:
+def _last_batches(line: Line, history: History) -> tuple[LastBatches | None, tuple[Finding, ...]]:
     """Means and sds of the batches without a nominal in the last shift that has them all."""
     wanted = [batch.name for batch in line.batches if batch.nominal is None]
     if not wanted:
         return None, ()
     try:
-        for version in islice(earlier_versions(plant.storage, shift), LOOK_BACK):
-            found = version.record().fitted_batches(line.name)
-            if found.keys() >= set(wanted):
-                held = version.manifest.shift
-                batches = tuple((name, *found[name]) for name in wanted)
-                return LastBatches(held.date, held.name, batches), ()
+        for earlier in islice(history, LOOK_BACK):
+            held = earlier.line(line.name)
+            ran = {} if held is None else {batch.name: batch for batch in held.values.batches}
+            if ran.keys() >= set(wanted):
+                batches = tuple((name, ran[name].mean, ran[name].sd) for name in wanted)
+                return LastBatches(earlier.shift.date, earlier.shift.name, batches), ()
     except StorageError as error:
         return None, (
             Finding(
@@ -135,12 +149,42 @@ def _last_batches(
     return None, ()
 
 
-def _tallies(plant: Plant, line: Line, shift: Shift) -> Iterator[tuple[PublishedVersion, Tally]]:
+def _past(
+    line: Line, window: tuple[WindowTally, ...], history: History
+) -> tuple[tuple[ShiftValues, ...], tuple[Finding, ...]]:
+    """What earlier shifts gave, oldest first.
+
+    Shifts that share items, since one fit covers them, would give nearly the same values: of these
+    only the newest counts. Values in another unit are left out.
+    """
+    found: list[ShiftValues] = []
+    covered = {(tally.source.date, tally.source.shift) for tally in window}
+    try:
+        for earlier in islice(history, TREND_LOOK_BACK):
+            held = earlier.line(line.name)
+            this = earlier.shift.date, earlier.shift.name
+            if held is None or held.unit != line.unit or covered & {this, *held.window}:
+                continue
+            found.append(held.values)
+            covered |= held.window
+            if len(found) == TREND_SHIFTS:
+                break
+    except StorageError as error:
+        sentence = (
+            f"The trend of line {line.name} covers fewer shifts, since an earlier one cannot be "
+            f"read: {error.what} ({error.where})."
+        )
+        damaged = Finding("trend.unreadable", Severity.CAUTION, sentence, remedy=error.remedy)
+        return tuple(reversed(found)), (damaged,)
+    return tuple(reversed(found)), ()
+
+
+def _tallies(line: Line, history: History) -> Iterator[tuple[EarlierShift, Tally]]:
     """The line's tallies in the shifts before this one, newest first."""
-    for version in earlier_versions(plant.storage, shift):
-        tally = version.tally(line.name)
+    for earlier in history:
+        tally = earlier.tally(line.name)
         if tally is not None:
-            yield version, tally
+            yield earlier, tally
 
 
 def _other_grid(line: Line, held: Shift, tally: Tally) -> Finding:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Hashable
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time
 from enum import Enum
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -28,7 +30,7 @@ def to_json(record: Any) -> bytes:
     """A dataclass record as canonical JSON."""
     # Through its own type once, so that a whole number in a field of floats is written as a
     # float: what is read back and written again must be the same text.
-    return canonical(_plain(_typed(type(record), _plain(record))))
+    return canonical(_plain(_typed(type(record), _plain(record), part=False)))
 
 
 def canonical(content: Any) -> bytes:
@@ -37,16 +39,18 @@ def canonical(content: Any) -> bytes:
     return (text + "\n").encode()
 
 
-def from_json(kind: type[Record], text: bytes, path: str) -> Record:
+def from_json(kind: type[Record], text: bytes, path: str, *, part: bool = False) -> Record:
     """The record of that kind; StorageError where the text is not one.
 
     Parameters
     ----------
     path : str
         Where the text was read, for the error.
+    part : bool
+        Whether `kind` names only a part of what the text holds; the other keys are passed over.
     """
     try:
-        return cast("Record", _typed(kind, json.loads(text)))
+        return cast("Record", _typed(kind, json.loads(text), part=part))
     except (ValueError, TypeError, KeyError) as error:
         raise StorageError(
             f"not a {kind.__name__}: {error}",
@@ -74,23 +78,28 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _typed(kind: Any, value: Any) -> Any:
+def _typed(kind: Any, value: Any, *, part: bool) -> Any:
     """A JSON value as the type that an annotation names."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         (inner,) = (other for other in arguments if other is not type(None))
-        return None if value is None else _typed(inner, value)
+        return None if value is None else _typed(inner, value, part=part)
     if origin is dict:
-        return {key: _typed(arguments[1], entry) for key, entry in _of(dict, value).items()}
+        entries = _of(dict, value).items()
+        return {key: _typed(arguments[1], entry, part=part) for key, entry in entries}
     if origin is tuple:
         entries = _of(list, value)
         kinds = arguments[:1] * len(entries) if arguments[1:] == (...,) else arguments
-        return tuple(_typed(*pair) for pair in zip(kinds, entries, strict=True))
+        pairs = zip(kinds, entries, strict=True)
+        return tuple(_typed(wanted, entry, part=part) for wanted, entry in pairs)
     if is_dataclass(kind):
-        hints = get_type_hints(kind)
-        return kind(
-            **{name: _typed(hints[name], entry) for name, entry in _of(dict, value).items()}
-        )  # type: ignore[operator]
+        hints = _annotations(cast("Hashable", kind))
+        content = {
+            name: _typed(hints[name], entry, part=part)
+            for name, entry in _of(dict, value).items()
+            if name in hints or not part
+        }
+        return kind(**content)  # type: ignore[operator]
     if kind is float:
         number = NOT_FINITE.get(value, value) if isinstance(value, str) else value
         return float(_of(float, number) if isinstance(number, float) else _of(int, number))
@@ -103,6 +112,11 @@ def _typed(kind: Any, value: Any) -> Any:
     if issubclass(kind, Enum):
         return kind(value)
     return _of(kind, value)
+
+
+@cache  # evaluating them anew for each of a large plant's records takes longer than all the rest
+def _annotations(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _of(kind: type[Any], value: Any) -> Any:

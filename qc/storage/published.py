@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -24,6 +24,8 @@ from qc.records import LineEvidence, LineStatus, ShiftRecord, SourceFile
 from qc.storage import tables
 from qc.storage.json_text import from_json
 from qc.storage.paths import below, is_name, shift_folder
+
+Part = TypeVar("Part")
 
 POINTER = "current.json"
 MANIFEST = "manifest.json"
@@ -151,6 +153,11 @@ class PublishedVersion:
     def record(self) -> ShiftRecord:
         """The shift's record."""
         return from_json(ShiftRecord, self.read_bytes(RECORD), str(self.folder / RECORD))
+
+    def part_of_record(self, kind: type[Part]) -> Part:
+        """What `kind` names of the shift's record: a large plant's record takes a second whole."""
+        path = str(self.folder / RECORD)
+        return from_json(kind, self.read_bytes(RECORD), path, part=True)
 
     def tally(self, line: str) -> Tally | None:
         """The tally of a line's valid readings; None where it could not be read."""

@@ -58,6 +58,23 @@ def test_a_second_run_publishes_nothing_new(plant: Plant, early: Shift) -> None:
     assert versions(plant, early) == [first.published.version]
 
 
+def test_a_shift_is_charted_beside_earlier_ones_and_stays_as_it_is(
+    plant: Plant, early: Shift
+) -> None:
+    late = plant.shift(early.date, "late")
+    for shift in (late, early):
+        inspect(plant, shift)
+    first = inspect(plant, early).record.lines[2].trend
+    again = inspect(plant, late)
+    trend = again.record.lines[2].trend
+    assert again.published.changed  # the early shift was not yet there
+    assert first is not None
+    assert trend is not None
+    assert first.shifts == ((early.date, "early"),)  # never a later one
+    assert trend.shifts == ((early.date, "early"), (early.date, "late"))
+    assert not inspect(plant, late).published.changed
+
+
 @pytest.mark.usefixtures("corrupt_b")
 def test_a_corrupt_file_stops_its_own_line_only(plant: Plant, early: Shift) -> None:
     outcome = inspect(plant, early)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -18,7 +18,11 @@ from qc.findings import Finding, Severity
 from qc.mixture import Tally
 from qc.plant import Batch, Gauge, Line, Policy, Shift
 from qc.records import (
+    Average,
     BatchRecord,
+    Chart,
+    Charted,
+    ControlLimits,
     Counts,
     Disposition,
     FitRecord,
@@ -29,7 +33,9 @@ from qc.records import (
     LineStatus,
     Reject,
     ShiftRecord,
+    Sign,
     SourceFile,
+    Trend,
     Verdict,
     WindowShift,
     Zone,
@@ -291,6 +297,37 @@ def bottles() -> tuple[LineRecord, LineEvidence]:
     return replace(record, known=KNOWN), evidence
 
 
+def trend_of(line: Line, n: int, *, gaps: tuple[int, ...] = ()) -> Trend:
+    """Charts over n shifts, plain 3 sigma limits: a step in the first, a drift in the second."""
+    rng = np.random.default_rng(n)
+    shifts = tuple(
+        (NIGHT.date - timedelta(days=(n - 1 - k) // 3), ("night", "late", "early")[(n - 1 - k) % 3])
+        for k in range(n)
+    )
+    figures: tuple[Charted, ...] = ("mean", "sd", "share")
+    series = [(b, figure) for b in range(len(line.batches)) for figure in figures]
+    charts = []
+    for b, figure in [*series, (None, "ambiguous share")]:
+        level = {"mean": 10.0 + 0.5 * (b or 0), "sd": 0.08, "share": 0.3}.get(figure, 0.004)
+        x = level * (1 + 0.002 * rng.standard_normal(n))
+        sign: Sign | None = None
+        if (b, figure) == (0, "mean"):
+            x[-1], sign = level * 1.03, "step"
+        if (b, figure) == (0, "sd"):
+            x[-5:] += 0.003 * level
+            sign = "drift"
+        centre, sigma = float(x[:-1].mean()), float(x[:-1].std())
+        low, high = centre - 3 * sigma, centre + 3 * sigma
+        ewma = Average(centre + sigma / 4, centre - sigma, centre + sigma)
+        limits = ControlLimits(n - 1, centre, low, high, centre, 3.69, 0.4, ewma)
+        if figure == "ambiguous share":
+            limits = replace(limits, low=0.0, ewma=None, moving_range=None)
+        values = tuple(None if b == 2 and k in gaps else float(v) for k, v in enumerate(x))
+        since = None if sign is None else n - 1 if sign == "step" else n - 5
+        charts.append(Chart(b, figure, values, limits, sign, since))
+    return Trend(shifts, tuple(charts), 8)
+
+
 def pins() -> tuple[LineRecord, LineEvidence]:
     """Three sizes, one of them off its nominal."""
     findings = (
@@ -305,7 +342,7 @@ def pins() -> tuple[LineRecord, LineEvidence]:
         Finding("fit.skewed", Severity.CAUTION, "Batch 11.4 has a longer tail to the right.", 2),
         Finding("input.duplicates", Severity.NOTE, "9 surplus copies of rows were left out."),
     )
-    return mixed(
+    record, evidence = mixed(
         PINS,
         2,
         31_200,
@@ -317,12 +354,17 @@ def pins() -> tuple[LineRecord, LineEvidence]:
         verdict=Verdict.SUSPECT,
         status=LineStatus.ACTION,
     )
+    return replace(record, trend=trend_of(PINS, 26, gaps=(4, 5, 11))), evidence
 
 
 def rods() -> tuple[LineRecord, LineEvidence]:
-    """Two sizes configured, one run."""
+    """Two sizes configured, one run; the line's first shift."""
     note = Finding("batch.not_run", Severity.NOTE, "Batch long was not run in this shift.", 1)
-    return mixed(RODS, 3, 18_034, (1.0, 0.0), (25.003, 25.9), (0.101, 0.12), findings=(note,))
+    record, evidence = mixed(
+        RODS, 3, 18_034, (1.0, 0.0), (25.003, 25.9), (0.101, 0.12), findings=(note,)
+    )
+    first = Trend(((NIGHT.date, NIGHT.name),), (Chart(0, "mean", (25.003,)),), 8)
+    return replace(record, trend=first), evidence
 
 
 def caps() -> tuple[LineRecord, LineEvidence]:
@@ -428,6 +470,10 @@ def with_texts(payload: str) -> tuple[ShiftRecord, dict[str, LineEvidence]]:
                 ),
                 files=tuple(replace(file, path=payload) for file in line.files),
                 rejects=tuple(Reject(payload, payload, 3, payload, payload, payload) for _ in "x"),
+                trend=line.trend
+                and replace(
+                    line.trend, shifts=tuple((day, payload) for day, _ in line.trend.shifts)
+                ),
                 error=payload if line.error else None,
             )
         )

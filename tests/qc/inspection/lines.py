@@ -8,7 +8,7 @@ import numpy as np
 
 from qc.inspection import inspect_line
 from qc.plant import Batch, Gauge, Line, Policy, Shift
-from qc.records import LineReadings, LineResult, Reject, WindowTally
+from qc.records import LineReadings, LineResult, Reject, ShiftValues, WindowTally
 
 SHIFT = Shift(
     date(2026, 11, 20),
@@ -50,10 +50,10 @@ def inspect(
     nulls: int = 0,
     rejects: tuple[Reject, ...] = (),
     window: tuple[WindowTally, ...] = (),
+    past: tuple[ShiftValues, ...] = (),
 ) -> LineResult:
-    return inspect_line(
-        on, SHIFT, readings(values, nulls, rejects), window, config_sha256="c", input_sha256="i"
-    )
+    given = readings(values, nulls, rejects)
+    return inspect_line(on, SHIFT, given, window, past=past, config_sha256="c", input_sha256="i")
 
 
 def mixed(n: int, seed: int, *parts: tuple[float, float, float]) -> np.ndarray:

@@ -77,3 +77,10 @@ def test_batches_too_near_to_each_other_have_no_shape_to_tell() -> None:
     test = goodness(tally, Mixture.of([0.5, 0.5], [10.0, 10.2], [0.2, 0.2]))
     assert test is not None
     assert all(np.isinf(shape.kurtosis_se) for shape in test.batches)
+
+
+def test_of_a_few_items_no_shape_is_asked() -> None:
+    x, _ = TWO.sample(60, np.random.default_rng(1))
+    test = goodness(Tally.of(np.round(x, 1), resolution=0.1), TWO)
+    assert test is not None
+    assert (test.shape_p, test.skewness_p, test.kurtosis_p) == (1.0, 1.0, 1.0)

@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from qc import storage
-from qc.plant import Batch, Gauge
+from qc.plant import Batch, Gauge, Policy
+from qc.storage.inputs import TREND_SHIFTS
+from qc.storage.published import PublishedVersion
 
 
 @pytest.fixture
 def inputs(plant, shift):
-    def of(name="A", shift=shift, plant=plant):
-        return storage.fingerprint(plant, plant.line(name), shift, storage.discover(plant, shift))
+    def of(name="A", shift=shift, plant=plant, history=None):
+        files = storage.discover(plant, shift)
+        return storage.fingerprint(plant, plant.line(name), shift, files, history)
 
     return of
 
@@ -135,10 +138,12 @@ def test_the_window_ends_where_a_version_is_damaged(
     deliver(table(3))
     got = inputs()
     assert [tally.source.date for tally in got.window] == [shift.date - timedelta(days=1)]
-    (finding,) = got.findings
-    assert finding.code == "window.unreadable"
-    assert name in finding.sentence
-    assert finding.remedy
+    codes = [finding.code for finding in got.findings]
+    of_trend = ["trend.unreadable"] if name == "manifest.json" else []
+    assert codes == ["window.unreadable", *of_trend]
+    for finding in got.findings:
+        assert name in finding.sentence
+        assert finding.remedy
 
 
 def test_batches_without_a_nominal_are_looked_up_in_the_last_shift_that_has_them(
@@ -169,3 +174,131 @@ def test_batches_without_a_nominal_are_looked_up_in_the_last_shift_that_has_them
     damaged = inputs(plant=nameless)
     assert damaged.last is None
     assert "identity.unreadable" in {finding.code for finding in damaged.findings}
+
+
+DAY = timedelta(days=1)
+
+
+def test_the_past_is_what_earlier_shifts_gave_oldest_first_and_nothing_later(
+    plant, shift, inputs, inspected, table, deliver
+):
+    deliver(table(3), line="B")
+    nothing = inputs("B")
+    assert nothing.past == ()
+    shifts = [
+        plant.shift(shift.date - 2 * DAY, "late"),
+        plant.shift(shift.date - DAY, "night"),
+        shift,
+        plant.shift(shift.date, "late"),
+        plant.shift(shift.date + DAY, "early"),
+    ]
+    for k, each in enumerate(shifts):
+        inspected(each, n=3 + k, names=("B",))
+    inspected(plant.shift(shift.date - DAY, "late"), names=("A",))  # B was not read
+    deliver(table(3), line="B")
+    past = inputs("B").past
+    assert [(values.date, values.shift, values.n_items) for values in past] == [
+        (shifts[0].date, "late", 3),
+        (shifts[1].date, "night", 4),
+    ]
+    published = storage.load_published(plant.storage, shifts[0].date, "late").record
+    (line,) = published.lines
+    assert past[0] == line.values()
+    assert [batch.mean for batch in past[0].batches] == [batch.mean for batch in line.batches]
+
+
+def test_the_past_counts_by_its_content(plant, shift, inputs, inspected, table, deliver):
+    deliver(table(3), line="B")
+    alone = inputs("B").input_sha256
+    earlier = plant.shift(shift.date - DAY, "late")
+    inspected(earlier, n=4, names=("B",))
+    before = inputs("B").input_sha256
+    assert before != alone
+    inspected(earlier, n=4, names=("B", "A"))  # another version, the same of line B
+    assert inputs("B").input_sha256 == before
+    inspected(plant.shift(shift.date, "late"), n=4, names=("B",))
+    assert inputs("B").input_sha256 == before  # a later shift is none of its inputs
+    inspected(earlier, n=5, names=("B",))
+    assert inputs("B").input_sha256 not in (alone, before)
+
+
+def test_the_past_is_bounded(plant, shift, inputs, inspected, table, deliver):
+    days = TREND_SHIFTS + 2
+    for back in range(1, days + 1):
+        inspected(plant.shift(shift.date - back * DAY, "late"), names=("B",))
+    deliver(table(3), line="B")
+    past = inputs("B").past
+    assert len(past) == TREND_SHIFTS
+    assert past[0].date == shift.date - TREND_SHIFTS * DAY
+    assert past[-1].date == shift.date - DAY
+
+
+def test_shifts_whose_fits_share_items_count_once(
+    plant, shift, inputs, inspected, judge, table, deliver
+):
+    """With a window of three shifts, every third one is independent of the others."""
+    shifts = [plant.shift(shift.date - back * DAY, "early") for back in range(8, 0, -1)]
+    for each in shifts:
+        attempt = storage.begin(plant, each)
+        deliver(table(3), shift=each)
+        got = inputs("A", each)
+        readings = storage.read_line(plant, plant.line("A"), each, got)
+        window = tuple(tally.source for tally in got.window)
+        storage.write_line(attempt, readings, judge(plant.line("A"), each, readings, window=window))
+        storage.assemble(attempt, (), "1")
+        storage.publish(attempt, {})
+    deliver(table(3))
+    back = [(shift.date - values.date).days for values in inputs("A").past]
+    assert back == [6, 3]
+
+
+def test_values_in_another_unit_are_left_out(plant, shift, inputs, inspected, table, deliver):
+    inspected(plant.shift(shift.date - DAY, "late"), names=("B",))
+    deliver(table(3), line="B")
+    in_ml = replace(plant, lines=tuple(replace(line, unit="mL") for line in plant.lines))
+    assert len(inputs("B").past) == 1
+    assert inputs("B", plant=in_ml).past == ()
+
+
+def test_all_lines_of_a_run_read_an_earlier_record_once(
+    plant, shift, inputs, inspected, table, deliver, monkeypatch
+):
+    """Trend, window and memory of batches together, for every line."""
+    nameless = replace(
+        plant,
+        lines=tuple(
+            replace(line, batches=(Batch("small"), Batch("large")), policy=Policy(fit_window=3))
+            for line in plant.lines
+        ),
+    )
+    for back in (1, 2, 3):
+        inspected(plant.shift(shift.date - back * DAY, "late"), names=("A", "B"))
+    for name in ("A", "B"):
+        deliver(table(3), line=name)
+    alone = [inputs(name, plant=nameless).input_sha256 for name in ("A", "B")]
+    reads = []
+    read = PublishedVersion.read_bytes
+
+    def counted(version, name):
+        reads.append((version.folder, name))
+        return read(version, name)
+
+    monkeypatch.setattr(PublishedVersion, "read_bytes", counted)
+    history = storage.History(plant, shift)
+    together = [inputs(name, plant=nameless, history=history) for name in ("A", "B")]
+    assert [got.input_sha256 for got in together] == alone
+    assert all(got.last and len(got.past) == 1 and len(got.window) == 2 for got in together)
+    assert {name for _, name in reads} == {"shift.json"}
+    assert len(reads) == len(set(reads)) == 3
+
+
+def test_every_line_hears_of_a_damaged_version(plant, shift, inputs, inspected, table, deliver):
+    damaged = inspected(plant.shift(shift.date - 2 * DAY, "late"), names=("A", "B"))
+    inspected(plant.shift(shift.date - DAY, "late"), names=("A", "B"))
+    (damaged.folder / "manifest.json").write_bytes(b"{}")
+    history = storage.History(plant, shift)
+    for name, n_past in (("A", 0), ("B", 1)):  # the window of A covers the sound one
+        deliver(table(3), line=name)
+        got = inputs(name, history=history)
+        assert len(got.past) == n_past
+        assert "trend.unreadable" in {finding.code for finding in got.findings}

@@ -2,13 +2,23 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from qc.errors import StorageError
-from qc.records import LineRecord, Reject, Robust, ShiftRecord
+from qc.records import (
+    Average,
+    Chart,
+    ControlLimits,
+    Counts,
+    LineRecord,
+    Reject,
+    Robust,
+    ShiftRecord,
+    Trend,
+)
 from qc.storage import discover, fingerprint, read_line
 from qc.storage.json_text import from_json, to_json
 
@@ -28,6 +38,35 @@ def test_a_record_comes_back_equal(record):
     assert from_json(LineRecord, to_json(record), "x") == record
     shift = ShiftRecord("P", "Europe/Berlin", record.shift, (record, record), (), "0.1 é")
     assert from_json(ShiftRecord, to_json(shift), "x") == shift
+
+
+def test_a_trend_comes_back_and_an_older_record_has_none(record):
+    limits = ControlLimits(8, 1.0, 0.9, 1.1, 1.0, 3.7, 0.1 + 0.2, Average(1.01, 0.95, 1.05))
+    charts = (Chart(0, "mean", (1.0, None), limits, "drift", 0), Chart(None, "ambiguous share", ()))
+    trend = Trend(((record.shift.date, "late"), (record.shift.date, "night")), charts, 8)
+    with_trend = replace(record, trend=trend)
+    assert from_json(LineRecord, to_json(with_trend), "x") == with_trend
+    older = json.loads(to_json(record))
+    del older["trend"]
+    assert from_json(LineRecord, json.dumps(older).encode(), "x") == record
+
+
+@dataclass(frozen=True)
+class Named:
+    name: str
+
+
+@dataclass(frozen=True)
+class Part:
+    line: Named
+    counts: Counts
+
+
+def test_a_part_of_a_record_can_be_read_alone(record):
+    part = from_json(Part, to_json(record), "x", part=True)
+    assert part == Part(Named(record.line.name), record.counts)
+    with pytest.raises(StorageError):
+        from_json(Part, to_json(record), "x")
 
 
 def test_types_come_back_not_only_values(record):

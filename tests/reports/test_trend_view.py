@@ -1,0 +1,121 @@
+"""Charts over shifts on a line's page: every figure is there, nothing beside a specification."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+import reports
+from qc.records import Chart, LineRecord
+from reports.trend_view import BASE, LEFT, RIGHT, TOP, TrendView, trend_of
+from tests.reports import samples
+
+PINS = samples.pins()[0]
+
+
+def view_of(record: LineRecord) -> TrendView:
+    view = trend_of(record)
+    assert view is not None
+    return view
+
+
+def cut(record: LineRecord, n: int) -> LineRecord:
+    """The record with the last n shifts of its trend, and no limits."""
+    assert record.trend is not None
+    charts = tuple(
+        Chart(chart.batch, chart.charted, chart.values[-n:]) for chart in record.trend.charts
+    )
+    return replace(
+        record, trend=replace(record.trend, shifts=record.trend.shifts[-n:], charts=charts)
+    )
+
+
+def test_a_row_a_batch_and_one_for_the_line():
+    rows = view_of(PINS).rows
+    assert [row.name for row in rows] == ["10.0", "10.6", "11.4", ""]
+    assert [len(row.charts) for row in rows] == [3, 3, 3, 1]
+    keys = [chart.key for row in rows for chart in row.charts]
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_table_has_every_value_and_gap():
+    assert PINS.trend is not None
+    row = view_of(PINS).rows[2]
+    mean = PINS.trend.charts[6]
+    assert row.columns == ("Mean (mm)", "Standard deviation (mm)", "Share (%)")
+    assert [cells[0] for cells in row.shifts] == [
+        f"{day} {name}" for day, name in PINS.trend.shifts
+    ]
+    for cells, value in zip(row.shifts, mean.values, strict=True):
+        if value is None:
+            assert cells[1] == "–"
+        else:
+            assert float(cells[1]) == pytest.approx(value, abs=2e-3)
+    assert sum(cells[1] == "–" for cells in row.shifts) == 3
+
+
+def test_points_lie_in_the_frame_and_gaps_are_not_bridged():
+    row = view_of(PINS).rows[2]
+    assert PINS.trend is not None
+    for chart in row.charts:
+        points = [tuple(map(float, p)) for p in re.findall(r"([\d.]+),([\d.]+)", chart.line)]
+        assert len(points) == 23
+        assert all(LEFT <= x <= RIGHT and TOP <= y <= BASE for x, y in points)
+        assert chart.line.count("M") == 3  # the first, and one after each of two gaps
+
+
+def test_what_stands_out_has_a_shape_of_its_own():
+    mean, sd, share = view_of(PINS).rows[0].charts
+    (beyond,) = mean.marks
+    assert beyond.shape == "beyond"
+    assert "beyond the control limits" in beyond.title
+    assert mean.description.endswith("Beyond them since 2026-11-22 night.")
+    drifting = [mark for mark in sd.marks if mark.shape == "drifting"]
+    assert drifting
+    assert "Drifting since 2026-11-21 late." in sd.description
+    assert [mark.shape for mark in share.marks] == ["now"]
+    higher = mean.limits[1]
+    assert beyond.y < higher.y
+
+
+def test_a_limit_that_nothing_can_pass_is_not_drawn():
+    (chart,) = view_of(PINS).rows[3].charts
+    assert [label.tone for label in chart.limits] == ["upper"]
+    assert chart.limits[0].text.startswith("control limit ")
+
+
+def test_control_limits_never_stand_beside_specification_limits(tmp_path):
+    record, evidence = samples.shift()
+    files = reports.write_report(tmp_path, record, evidence)
+    page = next(path for path in files if path.name == "line-B.html").read_text()
+    section = page.split('aria-labelledby="stability"')[1].split("</section>")[0]
+    assert section.count('<svg class="trend"') == 10
+    assert section.count("<details") == 4
+    assert "control limit" in section
+    for word in ("LSL", "USL", "UCL", "nominal"):
+        assert word not in section
+    assert len(set(re.findall(r'id="(t\d*-\d-[^"]+)"', section))) == 20
+
+
+def test_too_few_shifts_are_said_and_not_drawn():
+    for n, words in ((1, "there are 0"), (2, "there is 1")):
+        view = view_of(cut(PINS, n))
+        assert view.rows == ()
+        assert "charts need 2 earlier shifts" in view.sentence
+        assert "control limits 8" in view.sentence
+        assert words in view.sentence
+    few = view_of(cut(PINS, 3))
+    assert "Control limits need 8 earlier values" in few.sentence
+    assert all(not chart.limits for row in few.rows for chart in row.charts)
+    assert all(row.control == () for row in few.rows)
+    assert trend_of(samples.caps()[0]) is None
+
+
+def test_values_that_never_move_are_drawn_all_the_same():
+    assert PINS.trend is not None
+    flat = Chart(0, "mean", (10.0,) * 26)
+    record = replace(PINS, trend=replace(PINS.trend, charts=(flat,)))
+    (chart,) = view_of(record).rows[0].charts
+    assert chart.line.count("L") == 25
