@@ -154,10 +154,15 @@ LINE: Schema = {
     "batch": Key(Tables(BATCH)),
 }
 
+REPORT: Schema = {
+    "templates": Key(FOLDER),
+}
+
 FILE: Schema = {
     "plant": Key(Table(PLANT), required=True),
     "shift": Key(Tables(SHIFT), required=True),
     "policy": Key(Table(POLICY)),
+    "report": Key(Table(REPORT)),
     "line": Key(Tables(LINE), required=True),
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -46,9 +46,9 @@ def load_plant(path: str | Path) -> Plant:
     if not problems:
         source = path.resolve()
         plant = _plant(file, source)
-        if plant.storage != plant.readings:
+        problems.extend(_problems_of_folders(plant))
+        if not problems:
             return plant
-        problems.append("plant.storage: must be another folder than plant.readings")
     raise refusal_of(problems, path)
 
 
@@ -83,6 +83,13 @@ def parse(path: Path) -> dict[str, Any]:
         _refuse(path, said, 'Mend that place; text needs quotes, such as name = "007"')
 
 
+def _problems_of_folders(plant: Plant) -> Iterator[str]:
+    if plant.storage == plant.readings:
+        yield "plant.storage: must be another folder than plant.readings"
+    if plant.templates is not None and not Path(plant.templates).is_dir():
+        yield f"report.templates: there is no folder {plant.templates}"
+
+
 def _refuse(path: Path, said: str, remedy: str) -> NoReturn:
     raise ConfigError(f"the configuration {said}", Where(path=str(path)), remedy) from None
 
@@ -90,7 +97,8 @@ def _refuse(path: Path, said: str, remedy: str) -> NoReturn:
 def _plant(file: Mapping[str, Any], source: Path) -> Plant:
     plant = dict(file["plant"])
     columns = {role: column or None for role, column in plant.pop("columns", {}).items()}
-    for folder in ("storage", "readings"):
+    plant |= file.get("report", {})
+    for folder in {"storage", "readings", "templates"} & plant.keys():
         plant[folder] = str((source.parent / Path(plant[folder]).expanduser()).resolve())
     return Plant(
         **{"pattern": None, **plant},

@@ -188,6 +188,39 @@ def replay(
 
 
 @app.command()
+def report(
+    config: Config = Path("plant.toml"),
+    date: Annotated[
+        list[datetime] | None,
+        typer.Option(
+            "--date",
+            metavar="YYYY-MM-DD",
+            formats=["%Y-%m-%d"],
+            help="Production date of a published shift; may be repeated.  [default: any]",
+        ),
+    ] = None,
+    shift: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--shift",
+            metavar="NAME",
+            help="Name of the shift, one for each --date if both are named.  [default: any]",
+        ),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Make the pages of published shifts anew, from their results alone.
+
+    A shift whose pages come out otherwise than published gets a new version; its other files stay
+    where they are. Exit code 1 if what is published is damaged.
+    """
+    from flows.reporting import report_and_tell
+
+    days = [day.date() for day in date or ()]
+    raise typer.Exit(report_and_tell(config, days, shift or (), as_json=json))
+
+
+@app.command()
 def fit(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A Parquet file, or a CSV file with a header.")

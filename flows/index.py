@@ -11,7 +11,7 @@ from qc.storage import list_published, write_index
 from qc.storage.published import REPORT, current_version
 
 
-def rebuild_index(plant: Plant) -> Path:
+def rebuild_index(plant: Plant, templates: reports.Templates = reports.OURS) -> Path:
     """Write index.html at the root of the plant's results, from what is published now."""
     root = Path(plant.storage)
     versions = [current_version(root, day, name) for day, name, _, _ in list_published(root)]
@@ -26,4 +26,4 @@ def rebuild_index(plant: Plant) -> Path:
         )
         for record, report in records
     ]
-    return write_index(root, reports.render_index(plant.name, entries))
+    return write_index(root, reports.render_index(plant.name, entries, templates))

@@ -20,6 +20,7 @@ from types import MappingProxyType
 
 import reports
 from flows.index import rebuild_index
+from flows.pages import make_pages
 from flows.software import software
 from qc.errors import PointerMoved, ReadingsError, Where
 from qc.findings import Finding, Severity
@@ -36,7 +37,9 @@ from qc.storage import (
     begin,
     discard,
     discover,
+    empty,
     fingerprint,
+    has_only_pages_to_make,
     publish,
     read_line,
     unchanged,
@@ -111,18 +114,19 @@ def inspect(
     Raises
     ------
     ConfigError
-        If the plant has no line of a given name.
+        If the plant has no line of a given name, or a template of its own fails.
     ReadingsError
         If there is nothing at all to read for the shift.
     StorageError
         If the results cannot be written; PointerMoved if other runs won each of `TRIES` times.
     """
     names = tuple(plant.line(name).name for name in lines) or tuple(x.name for x in plant.lines)
+    templates = reports.load_templates(plant.templates)
     run = {"started": _now(), "host": platform.node(), **run}
     for tries_left in reversed(range(TRIES)):
         attempt = begin(plant, shift)
         try:
-            record, published = _attempt(plant, shift, attempt, names, each_line, run)
+            record, published = _attempt(plant, shift, attempt, names, each_line, templates, run)
         except BaseException as error:
             discard(attempt)
             if not (isinstance(error, PointerMoved) and tries_left):
@@ -130,7 +134,7 @@ def inspect(
             log.warning("another run published %s first: starting over", shift)
         else:
             break
-    rebuild_index(plant)
+    rebuild_index(plant, templates)
     return ShiftOutcome(record, published, published.folder / "report" / "index.html")
 
 
@@ -140,6 +144,7 @@ def _attempt(
     attempt: Attempt,
     names: Sequence[str],
     each_line: EachLine,
+    templates: reports.Templates,
     run: Mapping[str, str],
 ) -> tuple[ShiftRecord, Published]:
     files = discover(plant, shift)
@@ -151,8 +156,11 @@ def _attempt(
             _write_failure(plant, shift, attempt, name, outcome)
     findings = (*shift_findings(files), *_not_inspected(plant, attempt, names))
     record, evidence = assemble(attempt, findings, software())
-    reports.write_report(attempt.folder / "report", record, evidence)
-    return record, publish(attempt, {**run, "ended": _now()})
+    if has_only_pages_to_make(attempt):
+        empty(attempt)
+        return make_pages(attempt, templates, {**run, "ended": _now()})
+    reports.write_report(attempt.folder / "report", record, evidence, templates)
+    return record, publish(attempt, {**run, "ended": _now()}, templates.sha256)
 
 
 def inspect_one_line(

@@ -55,7 +55,7 @@ def replay_and_tell(
     record = replay(plant, load_trial(policy, plant), first, last, shift, line, truth)
     view = replay_page(record)
     if page is not None:
-        reports.write_replay(page, view)
+        reports.write_replay(page, view, reports.load_templates(plant.templates))
     print(told_as_json(record) if as_json else told(view))
     if page is not None and not as_json:
         print(f"page: {shown(page)}")

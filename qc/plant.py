@@ -181,6 +181,8 @@ class Plant:
         For ``files``: path below `readings` with ``{date}`` and ``{shift}``.
     column_prefix : str
         Put before the names of our own columns in the published items.
+    templates : str or None
+        Folder of the plant's own templates for its pages (absolute).
     source : str
         The file the configuration was read from.
     """
@@ -195,6 +197,7 @@ class Plant:
     shifts: tuple[ShiftTimes, ...]
     lines: tuple[Line, ...]
     column_prefix: str = ""
+    templates: str | None = None
     source: str = "plant.toml"
 
     def line(self, name: str) -> Line:

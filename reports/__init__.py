@@ -1,11 +1,23 @@
 """The reports of a shift: pages that need no script and no network, and their thirty seconds."""
 
-from reports.render import IndexEntry, render_index, write_replay, write_report
+from reports.overrides import OURS, Templates
+from reports.render import (
+    IndexEntry,
+    load_templates,
+    pages_of,
+    render_index,
+    write_replay,
+    write_report,
+)
 from reports.words import markdown, sentence, table
 
 __all__ = [
+    "OURS",
     "IndexEntry",
+    "Templates",
+    "load_templates",
     "markdown",
+    "pages_of",
     "render_index",
     "sentence",
     "table",

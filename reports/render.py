@@ -4,27 +4,49 @@ Every value is escaped (autoescape, always), a missing one is an error (StrictUn
 invisible characters become visible on their way out (`finalize`), in whatever slot they stand. A
 page needs no script, no network and no file beside it; its policy admits one style sheet, named
 by its hash.
+
+A page carries its own SHA-256, of its bytes with the hash's place left empty, so that it can be
+verified alone (`sealed`). A plant may put templates of its own in the place of ours; whatever
+fails in them is told with file and line, and no page is made.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType, TracebackType
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import (
+    ChoiceLoader,
+    Environment,
+    FunctionLoader,
+    PackageLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateSyntaxError,
+)
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
+from qc.errors import ConfigError, Where
 from qc.records import LineEvidence, ShiftRecord
 from reports.formatting import count, visible
 from reports.line_view import line_page
+from reports.overrides import OURS, Templates, read_templates
 from reports.replay_view import ReplayPage
 from reports.view import line_href, shift_page
+
+SEAL = '<code id="page-sha256">{}</code>'  # in base.html, empty
+BESIDE = re.compile(r'href="\.\./([a-z]+\.[a-z]+)"')  # a file of the version; no data can say this
+NOWHERE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,60 +67,175 @@ class IndexEntry:
     href: str
 
 
+def load_templates(folder: str | None) -> Templates:
+    """Read a plant's own templates and try them out, as far as that needs no shift.
+
+    Raises
+    ------
+    ConfigError
+        As `read_templates`; and if one is not a template, or the index cannot be made with them.
+    """
+    templates = read_templates(folder)
+    if templates.sources:
+        with _told(templates):
+            for name in templates.by_name:
+                _environment(templates).get_template(name)
+        # The index is written after a version is published: what fails there has to fail here.
+        render_index("", [IndexEntry(date.min, "", "", "")], templates)
+    return templates
+
+
+def pages_of(
+    record: ShiftRecord,
+    evidence: Mapping[str, LineEvidence],
+    templates: Templates = OURS,
+    places: Mapping[str, str] = NOWHERE,
+) -> dict[str, str]:
+    """A shift's pages by their file names, the shift's own first.
+
+    A page is a function of these arguments, byte for byte.
+
+    Parameters
+    ----------
+    templates : Templates
+        What the plant has of its own.
+    places : mapping of str to str
+        Where a file of the version is, as seen from a page, if not in the folder above it.
+
+    Raises
+    ------
+    ConfigError
+        If a template of the plant's own fails.
+    """
+    pages = {"index.html": _render("shift.html", shift_page(record, evidence), templates)}
+    for line in record.lines:
+        name = line.line.name
+        page = line_page(record, line, evidence.get(name))
+        pages[line_href(name)] = _render("line.html", page, templates)
+    return {name: _sealed(_placed(text, places)) for name, text in pages.items()}
+
+
 def write_report(
-    folder: Path, record: ShiftRecord, evidence: Mapping[str, LineEvidence]
+    folder: Path,
+    record: ShiftRecord,
+    evidence: Mapping[str, LineEvidence],
+    templates: Templates = OURS,
+    places: Mapping[str, str] = NOWHERE,
 ) -> tuple[Path, ...]:
     """Write a shift's pages into `folder`: ``index.html`` and one ``line-NAME.html`` each line.
 
-    A page is a function of record and evidence, byte for byte.
+    Parameters and errors are those of `pages_of`.
 
     Returns
     -------
     tuple of Path
         The files, the shift's page first.
     """
-    pages = {"index.html": _render("shift.html", shift_page(record, evidence))}
-    for line in record.lines:
-        name = line.line.name
-        pages[line_href(name)] = _render("line.html", line_page(record, line, evidence.get(name)))
+    pages = pages_of(record, evidence, templates, places)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
     return tuple(folder / name for name in pages)
 
 
-def render_index(plant: str, entries: Sequence[IndexEntry]) -> str:
-    """The page of all published shifts; `entries` newest first."""
+def render_index(plant: str, entries: Sequence[IndexEntry], templates: Templates = OURS) -> str:
+    """The page of all published shifts; `entries` newest first (errors as `pages_of`)."""
     days: dict[str, list[IndexEntry]] = {}
     for entry in entries:
         days.setdefault(entry.date.isoformat(), []).append(entry)
-    return (
-        _environment()
-        .get_template("shifts.html")
-        .render(plant=plant, days=days, n_shifts=count(len(entries)), **_style())
-    )
+    facts = {"plant": plant, "days": days, "n_shifts": count(len(entries))}
+    return _sealed(_filled("shifts.html", facts, templates))
 
 
-def write_replay(path: Path, page: ReplayPage) -> None:
-    """Write the page of a replay, a function of its record byte for byte."""
+def write_replay(path: Path, page: ReplayPage, templates: Templates = OURS) -> None:
+    """Write the page of a replay, a function of its record byte for byte (errors as `pages_of`)."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_render("replay.html", page), encoding="utf-8", newline="\n")
+    text = _sealed(_render("replay.html", page, templates))
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _render(template: str, page: object) -> str:
-    return _environment().get_template(template).render(page=page, **_style())
+def _render(template: str, page: object, templates: Templates) -> str:
+    return _filled(template, {"page": page}, templates)
 
 
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=ChoiceLoader([PackageLoader("reports")]),  # a plant's own folder would come first
+def _filled(template: str, facts: Mapping[str, object], templates: Templates) -> str:
+    with _told(templates):
+        filled = _environment(templates).get_template(template)
+        text = filled.render(facts, templates_sha256=templates.sha256, **_style())
+    if text.count(SEAL.format("")) != 1:
+        raise ConfigError(
+            f"the templates leave the page of {template} without its own hash",
+            Where(path=templates.folder),
+            f"Keep `{SEAL.format('')}` in your base.html, once",
+        )
+    return text
+
+
+def _placed(text: str, places: Mapping[str, str]) -> str:
+    """The page with its links to files of the version as these are placed."""
+    if not places:
+        return text
+    return BESIDE.sub(lambda link: f'href="{places.get(link[1], f"../{link[1]}")}"', text)
+
+
+def _sealed(text: str) -> str:
+    """The page with its own hash, which is that of the page with the hash's place empty."""
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return text.replace(SEAL.format(""), SEAL.format(digest))
+
+
+@lru_cache(maxsize=8)
+def _environment(templates: Templates = OURS) -> Environment:
+    """An environment for one set of templates; the plant's own run in jinja2's sandbox."""
+
+    def own(name: str) -> tuple[str, str, None] | None:
+        text = templates.by_name.get(name)
+        return None if text is None else (text, templates.path(name), None)
+
+    kind = ImmutableSandboxedEnvironment if templates.sources else Environment
+    first = [FunctionLoader(own)] if templates.sources else []
+    return kind(
+        loader=ChoiceLoader([*first, PackageLoader("reports")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_shown,
     )
+
+
+@contextmanager
+def _told(templates: Templates) -> Iterator[None]:
+    """Turn what fails in templates of the plant's own into an error that says where."""
+    try:
+        yield
+    except Exception as error:
+        place = _place(error, templates)
+        if not templates.sources or not (place or isinstance(error, TemplateError)):
+            raise
+        name, number = place or (templates.folder, None)
+        at = "" if number is None else f" in its line {number}"
+        raise ConfigError(
+            f"the template fails{at}: {type(error).__name__}: {error}",
+            Where(path=name),
+            f"Mend the template, or take it out of {templates.folder}; nothing has been published",
+        ) from error
+
+
+def _place(error: Exception, templates: Templates) -> tuple[str, int | None] | None:
+    """File and line of the template in which an error was met; None where it was in none."""
+    if isinstance(error, TemplateSyntaxError):
+        return str(error.filename), error.lineno
+    places = {templates.path(name) for name in templates.by_name}
+    ours = str(files("reports") / "templates")
+    found = None
+    step: TracebackType | None = error.__traceback__
+    while step is not None:
+        name = step.tb_frame.f_code.co_filename
+        if name in places or name.startswith(ours):
+            found = name, step.tb_lineno
+        step = step.tb_next
+    return found
 
 
 def _shown(value: object) -> object:

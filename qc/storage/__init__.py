@@ -17,12 +17,14 @@ from qc.storage.attempt import (
 from qc.storage.discover import ShiftFiles, UnknownLine, discover
 from qc.storage.history import History
 from qc.storage.inputs import LineInputs, fingerprint
-from qc.storage.publish import publish, write_index
+from qc.storage.publish import empty, has_only_pages_to_make, keep_base, publish, write_index
 from qc.storage.published import PublishedShift, list_published, load_published, read_published
 from qc.storage.readings import NoReadingsError, read_line
+from qc.storage.repage import Basis, basis_of, has_pages, publish_pages
 
 __all__ = [
     "Attempt",
+    "Basis",
     "History",
     "LineInputs",
     "NoReadingsError",
@@ -31,13 +33,19 @@ __all__ = [
     "ShiftFiles",
     "UnknownLine",
     "assemble",
+    "basis_of",
     "begin",
     "discard",
     "discover",
+    "empty",
     "fingerprint",
+    "has_only_pages_to_make",
+    "has_pages",
+    "keep_base",
     "list_published",
     "load_published",
     "publish",
+    "publish_pages",
     "read_line",
     "read_published",
     "unchanged",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,17 +25,19 @@ from qc.storage.attempt import (
     remove,
 )
 from qc.storage.json_text import canonical, from_json, to_json
-from qc.storage.published import FileEntry, LineEntry, Manifest, Pointer, PublishedVersion
+from qc.storage.published import PAGES, FileEntry, LineEntry, Manifest, Pointer, PublishedVersion
 
 
-def publish(attempt: Attempt, run: dict[str, str]) -> Published:
+def publish(attempt: Attempt, run: Mapping[str, str], templates_sha256: str = "") -> Published:
     """Make the attempt what readers see.
 
     Parameters
     ----------
-    run : dict of str to str
+    run : mapping of str to str
         Run id, trigger, times, host: for run.json, the only file that is no function of input,
         configuration and code.
+    templates_sha256 : str
+        Of the plant's own templates, with which the pages were made.
 
     Returns
     -------
@@ -50,33 +52,71 @@ def publish(attempt: Attempt, run: dict[str, str]) -> Published:
         If a file cannot be written.
     """
     base = open_base(attempt)
-    record_path = attempt.folder / published.RECORD
-    record = from_json(ShiftRecord, record_path.read_bytes(), str(record_path))
-    lines = tuple(_line_entry(attempt, base, line, record.software) for line in record.lines)
+    record = _own_record(attempt)
+    lines = _line_entries(attempt, base, record)
     remove(attempt.folder / PARTS)
-    files = _own_files(attempt.folder)
+    files = own_files(attempt.folder)
     if base is not None:
         files += _carried_files(base, attempt.version, lines)
-        nothing_new = _origins(lines) == _origins(base.manifest.lines)
+        same_templates = base.manifest.templates_sha256 == templates_sha256
+        nothing_new = same_templates and _origins(lines) == _origins(base.manifest.lines)
         if nothing_new and _contents(files) == _contents(base.manifest.files):
-            discard(attempt)
-            return Published(base.version, base.folder, base.manifest_sha256, changed=False)
+            return keep_base(attempt, base)
+    manifest = Manifest(
+        record.plant,
+        record.shift,
+        record.software,
+        None if attempt.base is None else attempt.base.version,
+        lines,
+        tuple(files),
+        templates_sha256,
+    )
+    return make_public(attempt, manifest, run)
 
+
+def has_only_pages_to_make(attempt: Attempt) -> bool:
+    """Whether an assembled attempt holds, beside its pages, only what its base has already."""
+    base = open_base(attempt)
+    if base is None:
+        return False
+    lines = _line_entries(attempt, base, _own_record(attempt))
+    if _origins(lines) != _origins(base.manifest.lines):
+        return False
+    own = [
+        entry for entry in own_files(attempt.folder) if not entry.path.startswith((PARTS, PAGES))
+    ]
+    files = [*own, *_carried_files(base, attempt.version, lines)]
+    before = [entry for entry in base.manifest.files if not entry.name.startswith(PAGES)]
+    return _contents(files) == _contents(before)
+
+
+def empty(attempt: Attempt) -> None:
+    """Remove what an attempt has assembled, where its base has the same."""
+    remove(attempt.folder)
+    atomic.make_folder(attempt.folder)
+
+
+def keep_base(attempt: Attempt, base: PublishedVersion) -> Published:
+    """Give up an attempt with nothing new: what was published stays."""
+    discard(attempt)
+    return Published(base.version, base.folder, base.manifest_sha256, changed=False)
+
+
+def make_public(attempt: Attempt, manifest: Manifest, run: Mapping[str, str]) -> Published:
+    """Write run.json and the manifest, and swap the pointer (errors as `publish`).
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Of all files but run.json, in any order; those of the attempt are sealed.
+    """
     run_path = attempt.folder / published.RUN
     atomic.write_bytes(run_path, canonical({**run, "version": attempt.version}))
-    manifest = to_json(
-        Manifest(
-            plant=record.plant,
-            shift=record.shift,
-            software=record.software,
-            supersedes=None if attempt.base is None else attempt.base.version,
-            lines=lines,
-            files=tuple(sorted([*files, _entry(attempt.folder, run_path)], key=_by_path)),
-        )
-    )
-    atomic.write_bytes(attempt.folder / published.MANIFEST, manifest)
+    files = [*manifest.files, _entry(attempt.folder, run_path)]
+    content = to_json(replace(manifest, files=tuple(sorted(files, key=_by_path))))
+    atomic.write_bytes(attempt.folder / published.MANIFEST, content)
     atomic.sync_folder(attempt.folder)
-    pointer = Pointer(attempt.version, hashlib.sha256(manifest).hexdigest())
+    pointer = Pointer(attempt.version, hashlib.sha256(content).hexdigest())
     _swap(attempt, to_json(pointer))
     return Published(attempt.version, attempt.folder, pointer.manifest_sha256, changed=True)
 
@@ -103,6 +143,17 @@ def _swap(attempt: Attempt, pointer: bytes) -> None:
         atomic.write_bytes(home / published.POINTER, pointer)
 
 
+def _own_record(attempt: Attempt) -> ShiftRecord:
+    path = attempt.folder / published.RECORD
+    return from_json(ShiftRecord, path.read_bytes(), str(path))
+
+
+def _line_entries(
+    attempt: Attempt, base: PublishedVersion | None, record: ShiftRecord
+) -> tuple[LineEntry, ...]:
+    return tuple(_line_entry(attempt, base, line, record.software) for line in record.lines)
+
+
 def _line_entry(
     attempt: Attempt, base: PublishedVersion | None, record: LineRecord, software: str
 ) -> LineEntry:
@@ -110,7 +161,7 @@ def _line_entry(
     name = record.line.name
     carried = None if base is None or is_written(attempt, name) else base.line(name)
     if base is not None and carried is not None:
-        return replace(carried, items=tuple(_from_beside(path, base) for path in carried.items))
+        return replace(carried, items=tuple(from_beside(path, base) for path in carried.items))
     parts = sorted(items_folder(attempt, name).glob("part-*"))
     return LineEntry(
         line=name,
@@ -124,7 +175,7 @@ def _line_entry(
     )
 
 
-def _from_beside(path: str, base: PublishedVersion) -> str:
+def from_beside(path: str, base: PublishedVersion) -> str:
     """A path of the base's manifest as it is seen from another version's folder."""
     return path if path.startswith("../") else f"../{base.version}/{path}"
 
@@ -133,11 +184,11 @@ def _carried_files(
     base: PublishedVersion, version: str, lines: Iterable[LineEntry]
 ) -> list[FileEntry]:
     wanted = {path for line in lines if line.version != version for path in line.items}
-    moved = (replace(entry, path=_from_beside(entry.path, base)) for entry in base.manifest.files)
+    moved = (replace(entry, path=from_beside(entry.path, base)) for entry in base.manifest.files)
     return [entry for entry in moved if entry.path in wanted]
 
 
-def _own_files(folder: Path) -> list[FileEntry]:
+def own_files(folder: Path) -> list[FileEntry]:
     """The attempt's own files, made durable; whoever wrote them may not have synced them."""
     entries = []
     for home, _, names in os.walk(folder):

@@ -31,7 +31,8 @@ POINTER = "current.json"
 MANIFEST = "manifest.json"
 RECORD = "shift.json"
 RUN = "run.json"
-REPORT = "report/index.html"
+PAGES = "report/"
+REPORT = PAGES + "index.html"
 HELD, HELD_CSV, FITS = "held.parquet", "held.csv", "fits.parquet"
 TALLIES, REJECTS = "tallies.parquet", "rejects.parquet"
 VERSION = re.compile(r"v(\d{4,})-[0-9a-f]{8}")
@@ -79,7 +80,15 @@ class LineEntry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Every file of a version, and where it comes from."""
+    """Every file of a version, and where it comes from.
+
+    Attributes
+    ----------
+    software : str
+        What made this version; a line's entry has what inspected it.
+    templates_sha256 : str
+        Of the plant's own templates; empty where its pages are made of ours alone.
+    """
 
     plant: str
     shift: Shift
@@ -87,6 +96,7 @@ class Manifest:
     supersedes: str | None
     lines: tuple[LineEntry, ...]
     files: tuple[FileEntry, ...]
+    templates_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,12 +228,15 @@ def current_version(root: str | Path, day: date, shift: str) -> PublishedVersion
     folder = shift_folder(root, day, shift)
     pointer = read_pointer(folder)
     if pointer is None:
-        raise StorageError(
-            f"nothing is published for {day} {shift}",
-            Where(str(folder)),
-            "Inspect the shift first",
-        )
+        raise nothing_published(f"{day} {shift}", folder)
     return open_version(folder, pointer)
+
+
+def nothing_published(shift: str, folder: Path) -> StorageError:
+    """The error that a shift has not been published."""
+    return StorageError(
+        f"nothing is published for {shift}", Where(str(folder)), "Inspect the shift first"
+    )
 
 
 def read_published(root: str | Path, day: date, shift: str) -> pd.DataFrame:

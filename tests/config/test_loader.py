@@ -324,6 +324,14 @@ def test_folders_are_relative_to_the_file_wherever_one_works(tmp_path, monkeypat
     assert plant.source == os.path.realpath(tmp_path / "plant.toml")
 
 
+def test_a_folder_of_templates_is_relative_to_the_file_and_has_to_be_there(tmp_path):
+    text = f"{GOOD}\n[report]\ntemplates = 'own'\n"
+    assert problems(tmp_path, text) == [f"report.templates: there is no folder {tmp_path / 'own'}"]
+    (tmp_path / "own").mkdir()
+    assert load(tmp_path, text).templates == str(tmp_path / "own")
+    assert load(tmp_path, GOOD).templates is None
+
+
 def test_every_value_arrives(tmp_path):
     text = (
         FILES

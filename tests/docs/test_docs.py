@@ -6,6 +6,7 @@ import importlib
 import re
 import shlex
 import shutil
+import subprocess
 import textwrap
 from dataclasses import MISSING, fields
 from datetime import date
@@ -188,6 +189,7 @@ SECTIONS = {
     "## [plant.columns]": (keys.COLUMNS, Columns),
     "## [[shift]]": (keys.SHIFT, None),
     "## [policy]": (keys.POLICY, Policy),
+    "## [report]": (keys.REPORT, Plant),
     "## [[line]]": (keys.LINE, Line),
     "## gauge": (keys.GAUGE, Gauge),
     "## [[line.batch]]": (keys.BATCH, Batch),
@@ -232,6 +234,59 @@ def test_the_file_of_changes_is_one(tmp_path: Path):
     tried = load_trial(tmp_path / "changes.toml", plant).line(plant.line("B"))
     assert (tried.policy.min_posterior, tried.policy.max_misassigned_ppm) == (0.99, 20.0)
     assert [batch.max_drift for batch in tried.batches] == [0.1, 0.05, 0.12]
+
+
+# docs/report.md
+
+
+def report_code(kind: str) -> list[str]:
+    found = FENCE.findall(text_of("docs/report.md"))
+    return [textwrap.dedent(code) for language, code in found if language == kind]
+
+
+def test_templates_of_the_page_on_reports(demo: Path):
+    """The footer and the logo of the page, put where it says, are on every page of the stamps."""
+    site = demo / "demo/hidalgo"
+    (toml,) = report_code("toml")
+    foot, logo = (code.strip() for code in report_code("html"))
+    (site / "templates/partials").mkdir(parents=True)
+    for name, code in {"foot": foot, "logo": logo}.items():
+        assert f"`templates/partials/{name}.html`" in text_of("docs/report.md")
+        (site / f"templates/partials/{name}.html").write_text(code, encoding="utf-8")
+    config = site / "own.toml"
+    config.write_text((site / "plant.toml").read_text(encoding="utf-8") + "\n" + toml, "utf-8")
+    plant = load_plant(config)
+    pages = reports.pages_of(
+        *published_stamps(demo), templates=reports.load_templates(plant.templates)
+    )
+    assert set(pages) == {"index.html", "line-stamps.html"}
+    for text in pages.values():
+        assert foot in text
+        assert logo in text
+        assert text.index(logo) < text.index("<main") < text.index(foot)
+
+
+def published_stamps(demo: Path) -> tuple[Any, Any]:
+    published = load_published(demo / "demo/hidalgo/results", HIDALGO_DAY, "issue")
+    return published.record, published.evidence
+
+
+def test_the_recipe_for_the_hash_of_a_page(demo: Path):
+    published = load_published(demo / "demo/hidalgo/results", HIDALGO_DAY, "issue")
+    page = published.report.with_name("line-A.html")
+    page.write_bytes(published.report.with_name("line-stamps.html").read_bytes())
+    recipe = report_code("sh")[-1]
+    assert "line-A.html" in recipe
+
+    def summed() -> str:
+        done = subprocess.run(recipe, shell=True, cwd=page.parent, check=True, capture_output=True)
+        return done.stdout.decode().split()[0]
+
+    stated = re.findall(r'<code id="page-sha256">([0-9a-f]{64})</code>', page.read_text("utf-8"))
+    assert stated == [summed()]
+    page.write_text(page.read_text("utf-8").replace("stamps", "Stamps", 1), "utf-8")
+    assert stated != [summed()]
+    page.unlink()
 
 
 # docs/method.md

@@ -35,7 +35,17 @@ def _without_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
         [],
         *(
             [name]
-            for name in ("inspect", "check", "fit", "init", "simulate", "demo", "explain", "replay")
+            for name in (
+                "inspect",
+                "check",
+                "fit",
+                "init",
+                "simulate",
+                "demo",
+                "explain",
+                "replay",
+                "report",
+            )
         ),
     ],
 )

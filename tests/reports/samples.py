@@ -445,7 +445,7 @@ def shift() -> tuple[ShiftRecord, dict[str, LineEvidence]]:
         NIGHT,
         tuple(record for record, _ in lines),
         (unknown,),
-        "0.1.0+3f9c2ab",
+        "shiftmix 0.1.0+3f9c2ab41d07",
     )
     return record, {record.line.name: evidence for record, evidence in lines}
 

@@ -128,6 +128,32 @@ def test_same_record_same_bytes(written, tmp_path):
         assert path.read_bytes() == files[path.name].read_bytes()
 
 
+def test_each_page_carries_its_own_hash_and_links_to_its_run(written):
+    _, _, files = written
+    pages = [path.read_text(encoding="utf-8") for path in files.values()]
+    for text in pages:
+        (stated,) = re.findall(r'<code id="page-sha256">([0-9a-f]{64})</code>', text)
+        assert hashlib.sha256(text.replace(stated, "").encode()).hexdigest() == stated
+        assert text.count(stated) == 1
+        footer = text.split("<footer>")[1]
+        assert '<a href="../run.json">run.json</a>' in footer
+    index = reports.render_index("Springfield", [])
+    (stated,) = re.findall(r'<code id="page-sha256">([0-9a-f]{64})</code>', index)
+    assert hashlib.sha256(index.replace(stated, "").encode()).hexdigest() == stated
+
+
+def test_a_text_cannot_take_the_place_of_the_hash_or_move_a_link(tmp_path):
+    record, evidence = samples.with_texts('<code id="page-sha256"></code><a href="../held.csv">')
+    elsewhere = {"held.csv": "../../v0001-00000000/held.csv"}
+    for path in reports.write_report(tmp_path, record, evidence, places=elsewhere):
+        page = parse(path)
+        assert '<code id="page-sha256"></code><a href="../held.csv">' in page.text
+        assert [a for _, a in page.tags].count({"id": "page-sha256"}) == 1
+        hrefs = [attrs["href"] for _, attrs in page.tags if "href" in attrs]
+        assert "../held.csv" not in hrefs
+        assert elsewhere["held.csv"] in hrefs
+
+
 def test_pages_are_small(written):
     _, _, files = written
     assert max(path.stat().st_size for path in files.values()) <= 120_000
