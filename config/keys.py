@@ -130,6 +130,7 @@ GAUGE: Schema = {
     "origin": Key(ANY_NUMBER),
     "range": Key(numbers(2)),
     "sentinels": Key(numbers()),
+    "repeatability": Key(POSITIVE),
 }
 
 BATCH: Schema = {

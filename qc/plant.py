@@ -34,12 +34,15 @@ class Gauge:
         Lowest and highest reading the instrument can give; readings outside are invalid.
     sentinels : tuple of float
         Values that mean "no reading", such as 9.999.
+    repeatability : float or None
+        Standard deviation of repeated readings of one item: makes a guard band at the spec limits.
     """
 
     resolution: float | None = None
     origin: float = 0.0
     range: tuple[float, float] | None = None
     sentinels: tuple[float, ...] = ()
+    repeatability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,7 @@ class CountsView:
     held: str
     nonconforming: str
     nonconforming_share: str
+    unproven: str
     adds_up: bool
 
 
@@ -187,6 +188,7 @@ def counts_of(counts: Counts) -> CountsView:
         held=count(counts.held),
         nonconforming=count(counts.nonconforming),
         nonconforming_share=share(counts.nonconforming, counts.items),
+        unproven=count(counts.unproven) if counts.unproven else "",
         adds_up=counts.adds_up,
     )
 
@@ -255,6 +257,7 @@ def _total(all_counts: list[Counts]) -> Counts:
         invalid=sum(c.invalid for c in all_counts),
         rejected=sum(c.rejected for c in all_counts),
         nonconforming=sum(c.nonconforming for c in all_counts),
+        unproven=sum(c.unproven for c in all_counts),
         by_batch=tuple(n for c in all_counts for n in c.by_batch),
         invalid_by_reason=invalid,
         rejected_by_reason=rejected,
