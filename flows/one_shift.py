@@ -150,7 +150,7 @@ def _attempt(
         if isinstance(outcome, Exception):
             _write_failure(plant, shift, attempt, name, outcome)
     findings = (*shift_findings(files), *_not_inspected(plant, attempt, names))
-    record, evidence = assemble(attempt, findings, software())
+    record, evidence = assemble(attempt, findings, software(), history)
     reports.write_report(attempt.folder / "report", record, evidence)
     return record, publish(attempt, {**run, "ended": _now()})
 
