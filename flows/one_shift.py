@@ -151,7 +151,9 @@ def _attempt(
             _write_failure(plant, shift, attempt, name, outcome)
     findings = (*shift_findings(files), *_not_inspected(plant, attempt, names))
     record, evidence = assemble(attempt, findings, software(), history)
-    reports.write_report(attempt.folder / "report", record, evidence)
+    before = "" if attempt.base is None else attempt.base.version
+    edition = reports.Edition(attempt.version, before)
+    reports.write_report(attempt.folder / "report", record, evidence, edition)
     return record, publish(attempt, {**run, "ended": _now()})
 
 
