@@ -150,8 +150,10 @@ def _attempt(
         if isinstance(outcome, Exception):
             _write_failure(plant, shift, attempt, name, outcome)
     findings = (*shift_findings(files), *_not_inspected(plant, attempt, names))
-    record, evidence = assemble(attempt, findings, software())
-    reports.write_report(attempt.folder / "report", record, evidence)
+    record, evidence = assemble(attempt, findings, software(), history)
+    before = "" if attempt.base is None else attempt.base.version
+    edition = reports.Edition(attempt.version, before)
+    reports.write_report(attempt.folder / "report", record, evidence, edition)
     return record, publish(attempt, {**run, "ended": _now()})
 
 

@@ -186,6 +186,9 @@ class Plant:
         Put before the names of our own columns in the published items.
     source : str
         The file the configuration was read from.
+    reaction : dict of str to str
+        The reaction plan: what to do, in the plant's own words, by finding code or by the first
+        word of one. It is a text of reports; no result depends on it.
     """
 
     name: str
@@ -199,6 +202,7 @@ class Plant:
     lines: tuple[Line, ...]
     column_prefix: str = ""
     source: str = "plant.toml"
+    reaction: dict[str, str] = field(default_factory=dict)
 
     def line(self, name: str) -> Line:
         """The line of that name; ConfigError where there is none."""

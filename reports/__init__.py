@@ -1,9 +1,12 @@
 """The reports of a shift: pages that need no script and no network, and their thirty seconds."""
 
 from reports.render import IndexEntry, render_index, write_replay, write_report
-from reports.words import markdown, sentence, table
+from reports.shift_view import Edition
+from reports.twin import markdown, table
+from reports.words import sentence
 
 __all__ = [
+    "Edition",
     "IndexEntry",
     "markdown",
     "render_index",

@@ -40,6 +40,7 @@ from reports.view import (
     findings_of,
     header_of,
     line_href,
+    since_of,
 )
 from reports.words import STATUS_MARKS, Mark, line_sentence
 from reports.zones import rule_of
@@ -168,7 +169,7 @@ def line_page(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | N
         mark=STATUS_MARKS[record.status],
         verdict="" if record.verdict is None else str(record.verdict),
         sentence=line_sentence(record),
-        findings=findings_of(record.findings),
+        findings=findings_of(record.findings, shift.reaction, since_of(shift, record)),
         error=_untold_error(record),
         counts=counts_of(record.counts),
         card=report_card(record, tally, scale),

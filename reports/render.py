@@ -2,8 +2,8 @@
 
 Every value is escaped (autoescape, always), a missing one is an error (StrictUndefined), and
 invisible characters become visible on their way out (`finalize`), in whatever slot they stand. A
-page needs no script, no network and no file beside it; its policy admits one style sheet, named
-by its hash.
+page needs no script, no network and no file beside it; its policy admits one style sheet and, where
+tables are sorted, one constant script, each named by its hash.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from qc.records import LineEvidence, ShiftRecord
 from reports.formatting import count, visible
 from reports.line_view import line_page
 from reports.replay_view import ReplayPage
-from reports.view import line_href, shift_page
+from reports.shift_view import NO_EDITION, Edition, shift_page
+from reports.view import line_href
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +47,21 @@ class IndexEntry:
 
 
 def write_report(
-    folder: Path, record: ShiftRecord, evidence: Mapping[str, LineEvidence]
+    folder: Path,
+    record: ShiftRecord,
+    evidence: Mapping[str, LineEvidence],
+    edition: Edition = NO_EDITION,
 ) -> tuple[Path, ...]:
     """Write a shift's pages into `folder`: ``index.html`` and one ``line-NAME.html`` each line.
 
-    A page is a function of record and evidence, byte for byte.
+    A page is a function of record, evidence and the version's name, byte for byte.
 
     Returns
     -------
     tuple of Path
         The files, the shift's page first.
     """
-    pages = {"index.html": _render("shift.html", shift_page(record, evidence))}
+    pages = {"index.html": _render("shift.html", shift_page(record, evidence, edition))}
     for line in record.lines:
         name = line.line.name
         pages[line_href(name)] = _render("line.html", line_page(record, line, evidence.get(name)))
@@ -108,7 +112,18 @@ def _shown(value: object) -> object:
 
 @cache
 def _style() -> dict[str, object]:
-    """The style sheet as markup, and the hash by which a page's policy admits it."""
-    text = (files("reports") / "assets" / "report.css").read_text(encoding="utf-8")
+    """The style sheet and the script as markup, and the hashes by which a page's policy admits."""
+    style, style_hash = _asset("report.css")
+    script, script_hash = _asset("table.js")
+    return {
+        "style": style,
+        "style_hash": style_hash,
+        "table_script": script,
+        "table_script_hash": script_hash,
+    }
+
+
+def _asset(name: str) -> tuple[Markup, str]:
+    text = (files("reports") / "assets" / name).read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    return {"style": Markup(text), "style_hash": f"sha256-{digest}"}  # noqa: S704 - our own file
+    return Markup(text), f"sha256-{digest}"  # noqa: S704 - our own file

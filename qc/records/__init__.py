@@ -43,6 +43,7 @@ from qc.records.inputs import (
     WindowTally,
 )
 from qc.records.known import KnownBatches
+from qc.records.outcomes import LineOutcome, ShiftPast, Since
 from qc.records.replay import Changes, KeyChange, LineReplay, PastItems, ReplayRecord
 from qc.records.robust import Robust
 from qc.records.shifts import HeldItem, LineEvidence, LineRecord, LineResult, ShiftRecord, values_of
@@ -84,6 +85,7 @@ __all__ = [
     "KnownBatches",
     "LastBatches",
     "LineEvidence",
+    "LineOutcome",
     "LineReadings",
     "LineRecord",
     "LineReplay",
@@ -97,9 +99,11 @@ __all__ = [
     "ReplayRecord",
     "Robust",
     "Separation",
+    "ShiftPast",
     "ShiftRecord",
     "ShiftValues",
     "Sign",
+    "Since",
     "SourceFile",
     "SourceState",
     "Trend",

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pyarrow.parquet as pq
 
@@ -160,8 +160,17 @@ def _by_path(entry: FileEntry) -> str:
 
 
 def _contents(files: Iterable[FileEntry]) -> dict[str, str]:
-    """Name and hash of all that is a function of input, configuration and code."""
-    return {entry.name: entry.sha256 for entry in files if entry.name != published.RUN}
+    """Name and hash of all that is a function of input, configuration and code.
+
+    A page is one of the record, the tables and the version's name: what it says cannot be new by
+    itself, only that it is there.
+    """
+    pages = f"{PurePosixPath(published.REPORT).parent}/"
+    return {
+        entry.name: "" if entry.name.startswith(pages) else entry.sha256
+        for entry in files
+        if entry.name != published.RUN
+    }
 
 
 def _origins(lines: Iterable[LineEntry]) -> list[tuple[str, ...]]:
