@@ -156,7 +156,7 @@ class FitRecord:
     forecasts : tuple of Forecast
         Holds at other thresholds.
     separations : tuple of Separation
-        Holds if the two nearest batches were nearer, or further apart.
+        Holds of the two nearest batches where they lie, and if they were nearer or further apart.
     robust : Robust or None
         What a fit robust against heavy tails would change; None where the fit is not suspect.
     cuts : tuple of Cut
