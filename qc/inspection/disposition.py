@@ -232,7 +232,7 @@ def zones(rule: Rule, tally: Tally) -> tuple[Zone, ...]:
     low = min(float(tally.values[0]), float((mixture.means[:, 0] - reach).min()))
     high = max(float(tally.values[-1]), float((mixture.means[:, 0] + reach).max()))
     x = np.linspace(low, high, ZONE_POINTS)
-    if tally.resolution is not None and (high - low) / tally.resolution <= ZONE_TICKS:
+    if tally.resolution is not None and _by_ticks(low, high, tally.resolution):
         ticks = np.arange(round((high - low) / tally.resolution) + 1)
         first = round((low - float(tally.values[0])) / tally.resolution)
         x = np.asarray(float(tally.values[0]) + tally.resolution * (ticks + first))
@@ -249,6 +249,19 @@ def zones(rule: Rule, tally: Tally) -> tuple[Zone, ...]:
         )
         for start, end in zip(starts, ends, strict=True)
     )
+
+
+def zone_step(zones: tuple[Zone, ...], tally: Tally) -> float:
+    """Distance of the readings at which those zones of the tally's axis were judged."""
+    low, high = zones[0].low, zones[-1].high
+    if tally.resolution is not None and _by_ticks(low, high, tally.resolution):
+        return tally.resolution
+    return (high - low) / (ZONE_POINTS - 1)
+
+
+def _by_ticks(low: float, high: float, resolution: float) -> bool:
+    """Whether the axis is short enough to be judged at every gauge step."""
+    return round((high - low) / resolution) <= ZONE_TICKS
 
 
 def _best_two(posterior: Floats) -> tuple[Codes, Codes, Floats]:

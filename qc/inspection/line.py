@@ -108,7 +108,7 @@ def inspect_line(
         batches=batch_records(
             line, decided.fitted, decided.memberships, tally, counts, decided.judged
         ),
-        fit=fit_record(line, decided, tally),
+        fit=fit_record(line, decided, tally, stretches),
         window=tuple(shift_tally.source for shift_tally in decided.window),
         zones=stretches,
         files=readings.files,

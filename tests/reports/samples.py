@@ -43,6 +43,7 @@ from qc.records import (
     WindowShift,
     Zone,
 )
+from tests.reports import expected
 
 NIGHT = Shift(
     date(2026, 11, 22),
@@ -198,6 +199,13 @@ def mixed(
     gaps = [
         (means[b] - means[a]) / np.sqrt((sds[a] ** 2 + sds[b] ** 2) / 2) for a, b in pairwise(ran)
     ]
+    stated = verdict is Verdict.GOOD
+    along = zones_of(line, x, shares, means, sds, background)
+    low, high = gauge.range or (0.0, 1.0)
+    near = min(pairwise(ran), key=lambda two: gaps[ran.index(two[0])], default=None)
+    confusion = expected.confusion(
+        x, best, kind, shares, means, sds, (background or 0.0) / (high - low)
+    )
     fit = FitRecord(
         likelihood="grouped" if gauge.resolution else "density",
         n_items=n + sum(w.n_items for w in window),
@@ -215,7 +223,15 @@ def mixed(
         goodness_p=0.21 if verdict is Verdict.GOOD else 2e-7,
         goodness_effect=0.011 if verdict is Verdict.GOOD else 0.21,
         separation=float(min(gaps)) if gaps else None,
-        expected_misassigned=4.2e-5 if verdict is Verdict.GOOD else None,
+        expected_misassigned=confusion.misassigned if stated else None,
+        confusion=confusion if stated else None,
+        forecasts=expected.forecasts(x, kind, shares, means, sds, stated),
+        separations=()
+        if near is None
+        else expected.separations(
+            [shares[k] for k in near], [sds[k] for k in near], float(min(gaps)), stated
+        ),
+        cuts=expected.cuts(along, shares, means, sds, line.policy.min_posterior),
     )
     path = f"line={line.name}/date=2026-11-22/shift=night/part-0.parquet"
     record = LineRecord(
@@ -228,7 +244,7 @@ def mixed(
         batches=rows,
         fit=fit,
         window=window,
-        zones=zones_of(line, x, shares, means, sds, background),
+        zones=along,
         files=(SourceFile(path, sha256(path), n + 33, 412_904, True),),
         rejects=(
             Reject("surplus copy", path, 4121, f"{line.name}-104122", "equal to row 4120", ""),
