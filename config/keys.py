@@ -21,6 +21,7 @@ from config.schema import (
     text,
     whole,
 )
+from qc.findings import CODES
 from qc.plant import Layout, Spread
 
 MOST_BATCHES = 20
@@ -130,6 +131,7 @@ GAUGE: Schema = {
     "origin": Key(ANY_NUMBER),
     "range": Key(numbers(2)),
     "sentinels": Key(numbers()),
+    "repeatability": Key(POSITIVE),
 }
 
 BATCH: Schema = {
@@ -158,11 +160,17 @@ REPORT: Schema = {
     "templates": Key(FOLDER),
 }
 
+# What to do about a finding, by its code; its first word stands for all codes that begin with it.
+REACTION: Schema = {
+    code: Key(text(200)) for code in (*sorted({code.partition(".")[0] for code in CODES}), *CODES)
+}
+
 FILE: Schema = {
     "plant": Key(Table(PLANT), required=True),
     "shift": Key(Tables(SHIFT), required=True),
     "policy": Key(Table(POLICY)),
     "report": Key(Table(REPORT)),
+    "reaction": Key(Table(REACTION)),
     "line": Key(Tables(LINE), required=True),
 }
 

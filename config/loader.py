@@ -41,7 +41,7 @@ def load_plant(path: str | Path) -> Plant:
     """
     path = Path(path).expanduser()
     problems: list[str] = []
-    file = read(parse(path), FILE, "", problems)
+    file = read(_with_codes(parse(path), problems), FILE, "", problems)
     problems.extend(problems_of(file))
     if not problems:
         source = path.resolve()
@@ -106,7 +106,26 @@ def _plant(file: Mapping[str, Any], source: Path) -> Plant:
         shifts=tuple(ShiftTimes(**shift) for shift in file["shift"]),
         lines=tuple(line_of(line, file.get("policy", {})) for line in file["line"]),
         source=str(source),
+        reaction=file.get("reaction", {}),
     )
+
+
+def _with_codes(file: dict[str, Any], problems: list[str]) -> dict[str, Any]:
+    """The file with the codes of its reaction plan whole.
+
+    TOML reads `hold.exceeded = "…"`, without quotes around the code, as a table of a table.
+    """
+    plan = file.get("reaction")
+    if not isinstance(plan, dict):
+        return file
+    whole: dict[str, Any] = {}
+    for word, said in plan.items():
+        codes = {word: said}
+        if isinstance(said, dict):
+            codes = {f"{word}.{rest}": words for rest, words in said.items()}
+        problems.extend(f"reaction.{code}: stated twice" for code in codes if code in whole)
+        whole |= codes
+    return {**file, "reaction": whole}
 
 
 def line_of(line: Mapping[str, Any], plant_policy: Mapping[str, Any]) -> Line:

@@ -69,6 +69,18 @@ LookIn = Annotated[
         help="Production date of the shift to look in.  [default: any]",
     ),
 ]
+First = Annotated[
+    datetime,
+    typer.Option(
+        "--from", metavar="YYYY-MM-DD", formats=["%Y-%m-%d"], help="The first production date."
+    ),
+]
+Last = Annotated[
+    datetime,
+    typer.Option(
+        "--to", metavar="YYYY-MM-DD", formats=["%Y-%m-%d"], help="The last production date."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
@@ -92,6 +104,32 @@ def inspect(
 
     day = None if date is None else date.date()
     raise typer.Exit(inspect_and_tell(config, day, shift, tuple(line or ()), as_json=json))
+
+
+@app.command()
+def backfill(
+    first: First,
+    last: Last,
+    config: Config = Path("plant.toml"),
+    shift: Annotated[
+        str, typer.Option("--shift", metavar="NAME", help="This shift only.  [default: all]")
+    ] = "",
+    recompute: Annotated[
+        bool,
+        typer.Option("--recompute", help="Inspect again what other code has published."),
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Inspect every ended shift of a range of dates, oldest first.
+
+    Shifts that are published for the same input and configuration are left as they are, so that a
+    backfill that was stopped goes on where it was. Exit code 1 if a shift or a line of it could not
+    be read or computed; a shift without data is told, and no error.
+    """
+    from flows.backfilling import backfill_and_tell
+
+    days = first.date(), last.date()
+    raise typer.Exit(backfill_and_tell(config, *days, shift, recompute=recompute, as_json=json))
 
 
 @app.command()
@@ -136,18 +174,8 @@ def explain(
 
 @app.command()
 def replay(
-    first: Annotated[
-        datetime,
-        typer.Option(
-            "--from", metavar="YYYY-MM-DD", formats=["%Y-%m-%d"], help="The first production date."
-        ),
-    ],
-    last: Annotated[
-        datetime,
-        typer.Option(
-            "--to", metavar="YYYY-MM-DD", formats=["%Y-%m-%d"], help="The last production date."
-        ),
-    ],
+    first: First,
+    last: Last,
     policy: Annotated[
         Path,
         typer.Option(

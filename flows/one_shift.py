@@ -155,12 +155,15 @@ def _attempt(
         if isinstance(outcome, Exception):
             _write_failure(plant, shift, attempt, name, outcome)
     findings = (*shift_findings(files), *_not_inspected(plant, attempt, names))
-    record, evidence = assemble(attempt, findings, software())
+    record, evidence = assemble(attempt, findings, software(), history)
+    run = {**run, "ended": _now()}
     if has_only_pages_to_make(attempt):
         empty(attempt)
-        return make_pages(attempt, templates, {**run, "ended": _now()})
-    reports.write_report(attempt.folder / "report", record, evidence, templates)
-    return record, publish(attempt, {**run, "ended": _now()}, templates.sha256)
+        return make_pages(attempt, templates, run)
+    before = "" if attempt.base is None else attempt.base.version
+    edition = reports.Edition(attempt.version, before)
+    reports.write_report(attempt.folder / "report", record, evidence, edition, templates)
+    return record, publish(attempt, run, templates.sha256)
 
 
 def inspect_one_line(

@@ -23,11 +23,14 @@ def make_pages(
         If a template of the plant's own fails.
     """
     basis = basis_of(attempt)
-    then = reports.pages_of(basis.record, basis.evidence, templates, basis.places_then)
+    base, content = basis.base, (basis.record, basis.evidence)
+    as_then = reports.Edition(base.version, base.manifest.supersedes or "")
+    then = reports.pages_of(*content, as_then, templates, basis.places_then)
     if has_pages(basis, then, templates.sha256):
-        return basis.record, keep_base(attempt, basis.base)
+        return basis.record, keep_base(attempt, base)
+    edition = reports.Edition(attempt.version, base.version)
     folder = attempt.folder / "report"
-    reports.write_report(folder, basis.record, basis.evidence, templates, basis.places_now)
+    reports.write_report(folder, *content, edition, templates, basis.places_now)
     published = publish_pages(
         attempt, basis, run, software=software(), templates_sha256=templates.sha256
     )

@@ -5,6 +5,57 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+# Every code that a shift's findings may have: a plant's reaction plan is judged by it.
+CODES = (
+    "batch.displaced",
+    "batch.drift",
+    "batch.empty",
+    "batch.merged",
+    "batch.not_resolved",
+    "batch.not_run",
+    "batch.prior_pull",
+    "batch.regions",
+    "batch.sd_at_edge",
+    "batch.unknown_size",
+    "fit.collapsed",
+    "fit.not_converged",
+    "fit.one_more",
+    "fit.out_of_scale",
+    "fit.shape",
+    "fit.sliver",
+    "fit.spike",
+    "fit.spurious_passed_over",
+    "fit.suspect",
+    "fit.too_few_distinct",
+    "gauge.coarser",
+    "gauge.off_grid",
+    "hold.exceeded",
+    "identity.unreadable",
+    "items.nonconforming",
+    "items.too_few",
+    "known.disagree",
+    "line.cannot_sort",
+    "line.error",
+    "promise.out_of_reach",
+    "readings.column_left_out",
+    "readings.converted",
+    "readings.file_refused",
+    "readings.hour_comes_twice",
+    "readings.invalid",
+    "readings.outside_shift",
+    "readings.unknown_batch",
+    "shift.file_refused",
+    "shift.not_inspected",
+    "shift.past_unreadable",
+    "shift.sequence",
+    "shift.unknown_line",
+    "trend.drift",
+    "trend.step",
+    "trend.unreadable",
+    "window.other_grid",
+    "window.unreadable",
+)
+
 
 class Severity(StrEnum):
     """How much a finding asks of its reader."""

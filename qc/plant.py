@@ -34,12 +34,15 @@ class Gauge:
         Lowest and highest reading the instrument can give; readings outside are invalid.
     sentinels : tuple of float
         Values that mean "no reading", such as 9.999.
+    repeatability : float or None
+        Standard deviation of repeated readings of one item: makes a guard band at the spec limits.
     """
 
     resolution: float | None = None
     origin: float = 0.0
     range: tuple[float, float] | None = None
     sentinels: tuple[float, ...] = ()
+    repeatability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,9 @@ class Plant:
         Folder of the plant's own templates for its pages (absolute).
     source : str
         The file the configuration was read from.
+    reaction : dict of str to str
+        The reaction plan: what to do, in the plant's own words, by finding code or by the first
+        word of one. It is a text of reports; no result depends on it.
     """
 
     name: str
@@ -199,6 +205,7 @@ class Plant:
     column_prefix: str = ""
     templates: str | None = None
     source: str = "plant.toml"
+    reaction: dict[str, str] = field(default_factory=dict)
 
     def line(self, name: str) -> Line:
         """The line of that name; ConfigError where there is none."""

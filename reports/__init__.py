@@ -9,10 +9,13 @@ from reports.render import (
     write_replay,
     write_report,
 )
-from reports.words import markdown, sentence, table
+from reports.shift_view import Edition
+from reports.twin import markdown, table
+from reports.words import sentence
 
 __all__ = [
     "OURS",
+    "Edition",
     "IndexEntry",
     "Templates",
     "load_templates",

@@ -17,6 +17,7 @@ from qc.records import Floats
 
 MOST_BINS = 70
 FEWEST_BINS = 20
+CURVE_OFF = 0.15  # user units: a curve drawn that near to the true one looks the same
 ROUND_STEPS = (1, 2, 5)  # ticks of an axis
 ROUND_WIDTHS = (1, 2, 3, 4, 5, 6, 8)  # gauge steps, times a power of ten, that a bin may span
 
@@ -142,6 +143,36 @@ def path(x: Floats, y: Floats) -> str:
     """SVG path through the points (x, y), both of shape (n,) in user units."""
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
     return f"M{points}"
+
+
+def thinned(x: Floats, y: Floats, off: float = CURVE_OFF) -> tuple[Floats, Floats]:
+    """The points of a curve that are needed to draw it: no dropped one is `off` or more away.
+
+    Parameters
+    ----------
+    x, y : ndarray of shape (n,)
+        In user units, n >= 2, x ascending.
+
+    References
+    ----------
+    Douglas and Peucker (1973), with the distance taken along y.
+    """
+    kept = np.zeros(len(x), dtype=bool)
+    kept[[0, -1]] = True
+    open_spans = [(0, len(x) - 1)]
+    while open_spans:
+        first, last = open_spans.pop()
+        if last - first < 2:
+            continue
+        inner = slice(first + 1, last)
+        slope = (y[last] - y[first]) / (x[last] - x[first])
+        away = np.abs(y[inner] - y[first] - slope * (x[inner] - x[first]))
+        worst = int(away.argmax())
+        if away[worst] >= off:
+            middle = first + 1 + worst
+            kept[middle] = True
+            open_spans += [(first, middle), (middle, last)]
+    return x[kept], y[kept]
 
 
 def area(x: Floats, y: Floats, base: float) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from qc.mixture import Tally
 from qc.mixture.model import Background, Mixture
 from qc.records import BatchRecord, Disposition, Floats, LineRecord
-from reports.charts import Axis, Bins, area, bin_tally, bins_wanted, path, quantiles
+from reports.charts import Axis, Bins, area, bin_tally, bins_wanted, path, quantiles, thinned
 from reports.formatting import NOTHING, Scale, count, plural, probability, setting, shorten
 from reports.marks import (
     LANE_HEIGHT,
@@ -145,7 +145,7 @@ def draw(key: str, record: LineRecord, tally: Tally, scale: Scale) -> Figure:
         y_ticks=tuple(Label(LEFT, tick.at, count(tick.value)) for tick in y.ticks(5, least=1.0)),
         bars=bars(bins, at_bins if ran else None, x, y, scale),
         curves=_curves(tones, x.along(points), expected, y),
-        total=path(x.along(points), y.along(total)) if ran else "",
+        total=path(*thinned(x.along(points), y.along(total))) if ran else "",
         posteriors=_posteriors(tones, mixture, record, points, x, strip_top),
         threshold=_threshold(record, strip_base) if ran else None,
         peaks=peaks(record, ran, at_means, bins, x, y),
@@ -226,8 +226,8 @@ def _curves(tones: list[str], along: Floats, expected: Floats, y: Axis) -> tuple
         if len(drawn) < 2:
             continue
         seen = slice(max(drawn[0] - 1, 0), drawn[-1] + 2)
-        heights = y.along(column[seen])
-        curves.append(Curve(name, path(along[seen], heights), area(along[seen], heights, y.start)))
+        points = thinned(along[seen], y.along(column[seen]))
+        curves.append(Curve(name, path(*points), area(*points, y.start)))
     return tuple(curves)
 
 
@@ -243,7 +243,7 @@ def _posteriors(
     y = Axis(0.0, 1.0, top + STRIP_HEIGHT, top)
     along = x.along(points)
     return tuple(
-        Curve(name, path(along, y.along(column)))
+        Curve(name, path(*thinned(along, y.along(column))))
         for name, column in zip(tones, posterior.T, strict=True)
     )
 

@@ -30,6 +30,7 @@ from reports.formatting import (
 )
 from reports.known_view import KnownView, known_of
 from reports.marks import tone
+from reports.quality_view import QualityView, quality_of
 from reports.trend_view import TrendView, trend_of
 from reports.trust import Check, report_card
 from reports.view import (
@@ -40,6 +41,7 @@ from reports.view import (
     findings_of,
     header_of,
     line_href,
+    since_of,
 )
 from reports.words import STATUS_MARKS, Mark, line_sentence
 from reports.zones import rule_of
@@ -142,6 +144,7 @@ class LinePage:
     figure: Figure | None
     batches: tuple[BatchRow, ...]
     capability: tuple[CapabilityRow, ...]
+    quality: QualityView | None
     known: KnownView | None
     trend: TrendView | None
     zones: tuple[ZoneRow, ...]
@@ -168,13 +171,14 @@ def line_page(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | N
         mark=STATUS_MARKS[record.status],
         verdict="" if record.verdict is None else str(record.verdict),
         sentence=line_sentence(record),
-        findings=findings_of(record.findings),
+        findings=findings_of(record.findings, shift.reaction, since_of(shift, record)),
         error=_untold_error(record),
         counts=counts_of(record.counts),
         card=report_card(record, tally, scale),
         figure=draw("fig0", record, tally, scale) if tally is not None and drawable else None,
         batches=tuple(_batch(record, k, scale) for k in range(len(record.batches))),
         capability=capability_of(record, scale),
+        quality=quality_of(record, scale),
         known=known_of(record),
         trend=trend_of(record),
         zones=tuple(

@@ -2,12 +2,12 @@
 
 Every value is escaped (autoescape, always), a missing one is an error (StrictUndefined), and
 invisible characters become visible on their way out (`finalize`), in whatever slot they stand. A
-page needs no script, no network and no file beside it; its policy admits one style sheet, named
-by its hash.
+page needs no script, no network and no file beside it; its policy admits one style sheet and, where
+tables are sorted, one constant script, each named by its hash.
 
 A page carries its own SHA-256, of its bytes with the hash's place left empty, so that it can be
-verified alone (`sealed`). A plant may put templates of its own in the place of ours; whatever
-fails in them is told with file and line, and no page is made.
+verified alone. A plant may put templates of its own in the place of ours; whatever fails in them is
+told with file and line, and no page is made.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ from reports.formatting import count, visible
 from reports.line_view import line_page
 from reports.overrides import OURS, Templates, read_templates
 from reports.replay_view import ReplayPage
-from reports.view import line_href, shift_page
+from reports.shift_view import NO_EDITION, Edition, shift_page
+from reports.view import line_href
 
 SEAL = '<code id="page-sha256">{}</code>'  # in base.html, empty
 BESIDE = re.compile(r'href="\.\./([a-z]+\.[a-z]+)"')  # a file of the version; no data can say this
@@ -88,6 +89,7 @@ def load_templates(folder: str | None) -> Templates:
 def pages_of(
     record: ShiftRecord,
     evidence: Mapping[str, LineEvidence],
+    edition: Edition = NO_EDITION,
     templates: Templates = OURS,
     places: Mapping[str, str] = NOWHERE,
 ) -> dict[str, str]:
@@ -97,6 +99,8 @@ def pages_of(
 
     Parameters
     ----------
+    edition : Edition
+        The version that the pages belong to.
     templates : Templates
         What the plant has of its own.
     places : mapping of str to str
@@ -107,7 +111,7 @@ def pages_of(
     ConfigError
         If a template of the plant's own fails.
     """
-    pages = {"index.html": _render("shift.html", shift_page(record, evidence), templates)}
+    pages = {"index.html": _render("shift.html", shift_page(record, evidence, edition), templates)}
     for line in record.lines:
         name = line.line.name
         page = line_page(record, line, evidence.get(name))
@@ -119,6 +123,7 @@ def write_report(
     folder: Path,
     record: ShiftRecord,
     evidence: Mapping[str, LineEvidence],
+    edition: Edition = NO_EDITION,
     templates: Templates = OURS,
     places: Mapping[str, str] = NOWHERE,
 ) -> tuple[Path, ...]:
@@ -131,7 +136,7 @@ def write_report(
     tuple of Path
         The files, the shift's page first.
     """
-    pages = pages_of(record, evidence, templates, places)
+    pages = pages_of(record, evidence, edition, templates, places)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
@@ -245,7 +250,18 @@ def _shown(value: object) -> object:
 
 @cache
 def _style() -> dict[str, object]:
-    """The style sheet as markup, and the hash by which a page's policy admits it."""
-    text = (files("reports") / "assets" / "report.css").read_text(encoding="utf-8")
+    """The style sheet and the script as markup, and the hashes by which a page's policy admits."""
+    style, style_hash = _asset("report.css")
+    script, script_hash = _asset("table.js")
+    return {
+        "style": style,
+        "style_hash": style_hash,
+        "table_script": script,
+        "table_script_hash": script_hash,
+    }
+
+
+def _asset(name: str) -> tuple[Markup, str]:
+    text = (files("reports") / "assets" / name).read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    return {"style": Markup(text), "style_hash": f"sha256-{digest}"}  # noqa: S704 - our own file
+    return Markup(text), f"sha256-{digest}"  # noqa: S704 - our own file

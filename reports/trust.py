@@ -27,6 +27,7 @@ UNKNOWN = Mark("not verified", "○", "unknown")
 
 # Equal batches 5 sds apart leave 3 % of their items between 5 % and 95 %, at 4 sds 10 %.
 EASY_SEPARATION, LEAST_SEPARATION = 5.0, 4.0
+LEAST_TOLD = 1e-6  # share of strays among the assigned: fewer are not told
 CLOSE_RIVAL = 3.0  # nats: another optimum as near as this fits nearly as well
 REJECTING_P = 0.01
 STEPS_IN_TOLERANCE = 10  # of the gauge: the rule of ten for a measurement system
@@ -166,12 +167,7 @@ def _sorting(record: LineRecord, fit: FitRecord) -> Iterator[Check]:
         }[mark.tone]
         yield Check("Separation", mark, f"{significant(d)} sd", meaning)
     if fit.expected_misassigned is not None:
-        yield Check(
-            "Wrong batches",
-            PASS,
-            f"{ppm(fit.expected_misassigned)} expected",
-            "of the assigned items, by the model; verify against items of known batch",
-        )
+        yield _wrong_batches(fit, fit.expected_misassigned)
     else:
         reason = (
             "withdrawn: the fit is suspect" if record.verdict is Verdict.SUSPECT else "not known"
@@ -205,6 +201,21 @@ def _robust(record: LineRecord, fit: FitRecord) -> Iterator[Check]:
 
 def _or_none(n: int) -> str:
     return count(n) if n else "none"
+
+
+def _wrong_batches(fit: FitRecord, expected: float) -> Check:
+    """Items in another batch, and strays taken for one, told apart."""
+    meaning = "of the assigned items, by the model; verify against items of known batch"
+    strays = 0.0
+    if fit.confusion is not None:
+        total = sum(map(sum, fit.confusion.items))
+        strays = sum(row[-1] for row in fit.confusion.items) / total if total else 0.0
+    if strays >= LEAST_TOLD:
+        meaning = (
+            f"of the assigned items are in another batch, by the model, and {ppm(strays)} are "
+            "strays, if strays lie among the batches as they do beside them"
+        )
+    return Check("Wrong batches", PASS, f"{ppm(max(0.0, expected - strays))} expected", meaning)
 
 
 def _window(record: LineRecord, fit: FitRecord) -> Check:

@@ -1,32 +1,22 @@
 """The pages as display-ready records: every text already written, nothing left to decide.
 
-Templates get these and nothing else. This module has what all pages share and the shift page;
-`line_view` has the line page.
+Templates get these and nothing else. This module has what all pages share; `shift_view` has the
+page of a shift, `line_view` that of a line, `index_view` that of all shifts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from qc.findings import Finding, Severity
-from qc.records import Counts, LineEvidence, LineRecord, LineStatus, ShiftRecord
-from reports.charts import Axis, bin_tally, steps
-from reports.figure import axis_of
+from qc.findings import Finding
+from qc.records import Counts, LineRecord, ShiftRecord, Since
+from reports.change import NO_PLAN, ToDo, since_words, to_do
 from reports.formatting import count, share, shift_times, shorten
 from reports.marks import tone
-from reports.words import (
-    SEVERITY_MARKS,
-    STATUS_MARKS,
-    Mark,
-    gravest_first,
-    held_text,
-    sentence,
-    what_happened,
-    worst_first,
-)
+from reports.words import SEVERITY_MARKS, Mark, gravest_first
 
-SPARK_WIDTH, SPARK_HEIGHT, SPARK_BINS = 132.0, 30.0, 44
 MEANINGS = {  # of each term of the sum of rows, in its order
     "assigned": "to a batch, with enough certainty",
     "ambiguous": "two batches are plausible",
@@ -43,7 +33,8 @@ class FindingView:
 
     mark: Mark
     sentence: str
-    remedy: str
+    since: str
+    to_do: ToDo
     code: str
 
 
@@ -69,6 +60,7 @@ class CountsView:
     held: str
     nonconforming: str
     nonconforming_share: str
+    unproven: str
     adds_up: bool
 
 
@@ -84,23 +76,6 @@ class BatchShare:
 
 
 @dataclass(frozen=True, slots=True)
-class LineRow:
-    """A line on the shift page."""
-
-    name: str
-    href: str
-    characteristic: str
-    unit: str
-    mark: Mark
-    happened: tuple[str, ...]
-    items: str
-    held: str
-    held_share: str
-    shares: tuple[BatchShare, ...]
-    spark: str
-
-
-@dataclass(frozen=True, slots=True)
 class Header:
     """Where and when: on every page, and on every sheet of paper."""
 
@@ -108,43 +83,6 @@ class Header:
     shift: str
     when: str
     software: str
-
-
-@dataclass(frozen=True, slots=True)
-class ShiftPage:
-    """The page of a whole shift."""
-
-    header: Header
-    lead: str
-    rest: str
-    mark: Mark
-    findings: tuple[FindingView, ...]
-    rows: tuple[LineRow, ...]
-    counts: CountsView
-    uncounted: tuple[str, ...]
-    n_lines: str
-    spark_width: float = SPARK_WIDTH
-    spark_height: float = SPARK_HEIGHT
-
-
-def shift_page(record: ShiftRecord, evidence: Mapping[str, LineEvidence]) -> ShiftPage:
-    """The shift page of a record."""
-    lead, _, rest = sentence(record).partition(". ")
-    lines = worst_first(record)
-    worst = lines[0].status if lines else LineStatus.NOT_ASSESSED
-    if worst is LineStatus.OK and any(f.severity is Severity.ACTION for f in record.findings):
-        worst = LineStatus.ACTION
-    return ShiftPage(
-        header=header_of(record),
-        lead=f"{lead}." if rest else lead,
-        rest=rest,
-        mark=STATUS_MARKS[worst],
-        findings=findings_of(record.findings),
-        rows=tuple(_line_row(line, evidence.get(line.line.name)) for line in lines),
-        counts=counts_of(_total([line.counts for line in record.lines])),
-        uncounted=tuple(line.line.name for line in record.lines if line.status is LineStatus.ERROR),
-        n_lines=count(len(record.lines)),
-    )
 
 
 def header_of(record: ShiftRecord) -> Header:
@@ -157,10 +95,28 @@ def header_of(record: ShiftRecord) -> Header:
     )
 
 
-def findings_of(findings: tuple[Finding, ...]) -> tuple[FindingView, ...]:
-    """Findings, gravest first."""
+def findings_of(
+    findings: tuple[Finding, ...],
+    plan: Mapping[str, str] = NO_PLAN,
+    since: Mapping[str, Since] = MappingProxyType({}),
+) -> tuple[FindingView, ...]:
+    """Findings, gravest first.
+
+    Parameters
+    ----------
+    plan : mapping
+        The plant's reaction plan: its words go before ours.
+    since : mapping
+        The run of each finding, by code.
+    """
     return tuple(
-        FindingView(SEVERITY_MARKS[f.severity], f.sentence, f.remedy, f.code)
+        FindingView(
+            SEVERITY_MARKS[f.severity],
+            f.sentence,
+            since_words(since.get(f.code)),
+            to_do(f, plan),
+            f.code,
+        )
         for f in gravest_first(findings)
     )
 
@@ -187,6 +143,7 @@ def counts_of(counts: Counts) -> CountsView:
         held=count(counts.held),
         nonconforming=count(counts.nonconforming),
         nonconforming_share=share(counts.nonconforming, counts.items),
+        unproven=count(counts.unproven) if counts.unproven else "",
         adds_up=counts.adds_up,
     )
 
@@ -194,6 +151,11 @@ def counts_of(counts: Counts) -> CountsView:
 def line_href(name: str) -> str:
     """File name of a line's page; the configuration admits no name that a path could misread."""
     return f"line-{name}.html"
+
+
+def since_of(shift: ShiftRecord, record: LineRecord) -> dict[str, Since]:
+    """The runs of a line's findings, by code."""
+    return {} if shift.past is None else shift.past.since_of(record.line.name)
 
 
 def shares_of(record: LineRecord) -> tuple[BatchShare, ...]:
@@ -206,57 +168,3 @@ def shares_of(record: LineRecord) -> tuple[BatchShare, ...]:
         shares.append(BatchShare(tone(k), name, share(n, record.counts.items), x, width))
         x = round(x + width, 2)
     return tuple(shares)
-
-
-def _line_row(record: LineRecord, evidence: LineEvidence | None) -> LineRow:
-    counts = record.counts
-    inspected = record.status is not LineStatus.ERROR
-    return LineRow(
-        name=record.line.name,
-        href=line_href(record.line.name),
-        characteristic=shorten(record.line.characteristic, 40),
-        unit=shorten(record.line.unit, 12),
-        mark=STATUS_MARKS[record.status],
-        happened=tuple(what_happened(record)),
-        items=count(counts.items),
-        held=held_text(record),
-        held_share=share(counts.held, counts.items) if inspected else "",
-        shares=shares_of(record) if counts.assigned else (),
-        spark=_spark(record, evidence),
-    )
-
-
-def _spark(record: LineRecord, evidence: LineEvidence | None) -> str:
-    if evidence is None or evidence.tally is None or not len(evidence.tally):
-        return ""
-    bins = bin_tally(evidence.tally, *axis_of(record, evidence.tally), SPARK_BINS)
-    x = Axis(float(bins.edges[0]), float(bins.edges[-1]), 0.0, SPARK_WIDTH)
-    y = Axis(0.0, max(float(bins.counts.max()), 1.0), SPARK_HEIGHT, 1.0)
-    return steps(bins, x, y)
-
-
-def _total(all_counts: list[Counts]) -> Counts:
-    """The counts of all lines together; batches of different lines stay apart."""
-    invalid: dict[str, int] = {}
-    rejected: dict[str, int] = {}
-    for counts in all_counts:
-        for into, reasons in (
-            (invalid, counts.invalid_by_reason),
-            (rejected, counts.rejected_by_reason),
-        ):
-            for reason, n in reasons.items():
-                into[reason] = into.get(reason, 0) + n
-    return Counts(
-        rows=sum(c.rows for c in all_counts),
-        assigned=sum(c.assigned for c in all_counts),
-        ambiguous=sum(c.ambiguous for c in all_counts),
-        atypical=sum(c.atypical for c in all_counts),
-        unassessed=sum(c.unassessed for c in all_counts),
-        invalid=sum(c.invalid for c in all_counts),
-        rejected=sum(c.rejected for c in all_counts),
-        nonconforming=sum(c.nonconforming for c in all_counts),
-        by_batch=tuple(n for c in all_counts for n in c.by_batch),
-        invalid_by_reason=invalid,
-        rejected_by_reason=rejected,
-        refused_files=sum(c.refused_files for c in all_counts),
-    )

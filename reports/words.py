@@ -1,22 +1,20 @@
-"""What a shift says in words: the verdict sentence, the thirty-second block, the row of a line.
+"""What a shift says in words: the verdict sentence, the verdict of a line, its held items.
 
 The same words stand on the page, in Prefect's artifacts and in the terminal.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qc.findings import Finding, Severity
-from qc.records import LineRecord, LineStatus, ShiftRecord, Verdict
-from reports.formatting import count, plural, share, shift_times, shorten, visible
+from qc.records import LineOutcome, LineRecord, LineStatus, ShiftRecord, Verdict
+from reports.formatting import count, plural, share, shorten
 
 WORST_FIRST = (LineStatus.ERROR, LineStatus.ACTION, LineStatus.NOT_ASSESSED, LineStatus.OK)
 GRAVEST_FIRST = (Severity.ACTION, Severity.CAUTION, Severity.NOTE)
 MOST_NAMED = 3  # lines that a sentence names before it counts them
-MOST_FINDINGS = 2  # findings that a line's row tells before it counts them
-MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#!|~&$])")  # of those that act inside a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +54,16 @@ def sentence(record: ShiftRecord) -> str:
 
     ``HOLD 214 items and all of line D. 2 lines OK, 1 needs action, 1 could not be inspected.``
     """
-    if not record.lines:
+    urgent = sum(finding.severity is Severity.ACTION for finding in record.findings)
+    return sentence_of([line.outcome() for line in record.lines], urgent)
+
+
+def sentence_of(lines: Sequence[LineOutcome], urgent: int) -> str:
+    """The same of what became of each line; `urgent` findings on the whole shift need action."""
+    if not lines:
         return "No line is configured for this shift."
-    held = sum(line.counts.held for line in record.lines)
-    lost = [line.line.name for line in record.lines if line.status is LineStatus.ERROR]
+    held = sum(line.held for line in lines)
+    lost = [line.line for line in lines if line.status is LineStatus.ERROR]
     to_hold = [plural(held, "item")] if held else []
     if lost:
         names = " and ".join([", ".join(lost[:-1]), lost[-1]] if len(lost) > 1 else lost)
@@ -67,9 +71,8 @@ def sentence(record: ShiftRecord) -> str:
         noun = "line" if len(lost) == 1 else "lines"
         to_hold.append(f"all of {noun} {names}" if few else f"all of {count(len(lost))} lines")
     lead = f"HOLD {' and '.join(to_hold)}." if to_hold else "Nothing to hold."
-    urgent = sum(finding.severity is Severity.ACTION for finding in record.findings)
     tail = f" {plural(urgent, 'finding')} on the shift as a whole." if urgent else ""
-    return f"{lead} {_line_counts(record)}.{tail}"
+    return f"{lead} {_line_counts(lines)}.{tail}"
 
 
 def line_sentence(record: LineRecord) -> str:
@@ -91,17 +94,6 @@ def line_sentence(record: LineRecord) -> str:
     return held + what + (doubt if record.verdict is Verdict.SUSPECT else "")
 
 
-def what_happened(record: LineRecord) -> list[str]:
-    """The gravest findings of a line, as sentences; the error where there is one."""
-    telling = [f for f in gravest_first(record.findings) if f.severity is not Severity.NOTE]
-    told = [f.sentence for f in telling[:MOST_FINDINGS]]
-    if record.error and not told:
-        told = [record.error]
-    if len(telling) > MOST_FINDINGS:
-        told.append(f"And {count(len(telling) - MOST_FINDINGS)} more.")
-    return told or ["Nothing to act on."]
-
-
 def batch_shares(record: LineRecord) -> list[str]:
     """Each batch with its share of the line's items."""
     if not record.counts.assigned:
@@ -110,46 +102,12 @@ def batch_shares(record: LineRecord) -> list[str]:
     return [f"{shorten(batch.name, 40)} {share(n, record.counts.items)}" for batch, n in pairs]
 
 
-def table(record: ShiftRecord) -> list[dict[str, str]]:
-    """One row a line, worst first, every row with the same keys; texts for a plain table."""
-    return [
-        {
-            "line": visible(line.line.name),
-            "status": STATUS_MARKS[line.status].word,
-            "items": count(line.counts.items),
-            "on hold": held_text(line),
-            "batches": visible(" · ".join(batch_shares(line))),
-            "what happened": visible(" ".join(what_happened(line))),
-        }
-        for line in worst_first(record)
-    ]
-
-
 def held_text(record: LineRecord) -> str:
     """Items on hold; an uninspected line holds all that it has."""
     return "all" if record.status is LineStatus.ERROR else count(record.counts.held)
 
 
-def markdown(record: ShiftRecord) -> str:
-    """The thirty-second block in Markdown; whatever comes from data or configuration is escaped."""
-    lead, _, rest = sentence(record).partition(". ")
-    when = shift_times(record.shift, record.time_zone)
-    lines = [
-        f"# {_escape(record.plant)}: {_escape(record.shift.name)} shift",
-        _escape(when),
-        f"**{_escape(lead)}.** {_escape(rest)}",
-    ]
-    lines += [f"- **{finding.severity}** {_escape(_told(finding))}" for finding in record.findings]
-    rows = table(record)
-    if rows:
-        head = list(rows[0])
-        grid = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-        grid += [f"| {' | '.join(_escape(row[key]) for key in head)} |" for row in rows]
-        lines.append("\n".join(grid))
-    return "\n\n".join(lines) + "\n"
-
-
-def _line_counts(record: ShiftRecord) -> str:
+def _line_counts(lines: Sequence[LineOutcome]) -> str:
     phrases = {
         LineStatus.OK: ("OK", "OK"),
         LineStatus.ACTION: ("needs action", "need action"),
@@ -158,16 +116,8 @@ def _line_counts(record: ShiftRecord) -> str:
     }
     said: list[str] = []
     for status, (one, many) in phrases.items():
-        n = sum(line.status is status for line in record.lines)
+        n = sum(line.status is status for line in lines)
         if n:
             noun = "" if said else (" line" if n == 1 else " lines")
             said.append(f"{count(n)}{noun} {one if n == 1 else many}")
     return ", ".join(said)
-
-
-def _told(finding: Finding) -> str:
-    return f"{finding.sentence} {finding.remedy}".strip()
-
-
-def _escape(text: str) -> str:
-    return MARKDOWN_SPECIAL.sub(r"\\\1", visible(text))

@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Codes = NDArray[np.int16]
 
+GUARD = 2.0  # guard band in standard deviations of the gauge: expanded uncertainty U, k = 2
 SLACK = 1e-6  # of the gauge step: two readings nearer than this are one
 ZONE_TICKS = 20_000  # the rule is evaluated at every gauge step of the axis, up to so many
 ZONE_POINTS = 4000  # else at so many points
@@ -44,6 +45,8 @@ class Rule:
     promised : bool
         Whether the threshold keeps a promise on wrong batches, and so holds for the posterior times
         the chance that the item is no stray.
+    guard : float
+        Width of the guard band at the spec limits; 0 where the gauge's repeatability is not stated.
     """
 
     fitted: BatchFit
@@ -52,6 +55,7 @@ class Rule:
     threshold: float
     resolution: float
     promised: bool = False
+    guard: float = 0.0
 
     def posteriors(self, x: Floats) -> tuple[Floats, Floats]:
         """Posterior of each configured batch, (m, B), and the chance that x is of none, (m,).
@@ -123,7 +127,7 @@ class Rule:
         reason[stray] = Reason.STRAY
         reason[far] = Reason.FITS_NO_BATCH
         reason[self._unknown(x) & is_atypical] = Reason.UNKNOWN_SIZE
-        conforming = conformity(x, batch, self.batches, self.resolution)
+        conforming = conformity(x, batch, self.batches, self.resolution, self.guard)
         return Dispositions(
             batch, top, runner_up, disposition, is_ambiguous, is_atypical, conforming, reason
         )
@@ -149,6 +153,7 @@ def make_rule(fitted: BatchFit, line: Line, tally: Tally) -> Rule:
         line.policy.atypical_level,
         line.policy.min_posterior,
         tally.resolution or 0.0,
+        guard=GUARD * (line.gauge.repeatability or 0.0),
     )
     if line.policy.max_misassigned_ppm is None:
         return rule
@@ -171,10 +176,14 @@ def chow_threshold(rule: Rule, tally: Tally, policy: Policy) -> float:
     return float(-levels[kept[-1]]) if len(kept) else 2.0
 
 
-def conformity(x: Floats, batch: Codes, batches: tuple[Batch, ...], resolution: float) -> Codes:
-    """1 where x is within LSL and USL of its batch, 0 where not, NONE without a spec; (m,).
+def conformity(
+    x: Floats, batch: Codes, batches: tuple[Batch, ...], resolution: float, guard: float = 0.0
+) -> Codes:
+    """1 where x is within LSL and USL of its batch, 0 where not, NONE where unproven; (m,).
 
-    A reading on the limit conforms, also where the last bit of a float says otherwise.
+    Without a spec nothing is. With a guard band (ISO 14253-1; JCGM 106) a reading conforms if it is
+    inside both limits by the band, and does not if it is outside one by the band. A reading on the
+    limit of its zone conforms, also where the last bit of a float says otherwise.
     """
     result = np.full(len(x), NONE, dtype=np.int16)
     for b, spec in enumerate(batches):
@@ -184,7 +193,9 @@ def conformity(x: Floats, batch: Codes, batches: tuple[Batch, ...], resolution: 
         high = np.inf if spec.usl is None else spec.usl
         own = batch == b
         slack = SLACK * resolution if resolution else 4.0 * np.spacing(np.abs(x[own]))
-        result[own] = (x[own] >= low - slack) & (x[own] <= high + slack)
+        inside = (x[own] >= low + guard - slack) & (x[own] <= high - guard + slack)
+        outside = (x[own] < low - guard - slack) | (x[own] > high + guard + slack)
+        result[own] = np.where(inside, 1, np.where(outside, 0, NONE))
     return result
 
 
@@ -221,7 +232,7 @@ def zones(rule: Rule, tally: Tally) -> tuple[Zone, ...]:
     low = min(float(tally.values[0]), float((mixture.means[:, 0] - reach).min()))
     high = max(float(tally.values[-1]), float((mixture.means[:, 0] + reach).max()))
     x = np.linspace(low, high, ZONE_POINTS)
-    if tally.resolution is not None and (high - low) / tally.resolution <= ZONE_TICKS:
+    if tally.resolution is not None and _by_ticks(low, high, tally.resolution):
         ticks = np.arange(round((high - low) / tally.resolution) + 1)
         first = round((low - float(tally.values[0])) / tally.resolution)
         x = np.asarray(float(tally.values[0]) + tally.resolution * (ticks + first))
@@ -238,6 +249,19 @@ def zones(rule: Rule, tally: Tally) -> tuple[Zone, ...]:
         )
         for start, end in zip(starts, ends, strict=True)
     )
+
+
+def zone_step(zones: tuple[Zone, ...], tally: Tally) -> float:
+    """Distance of the readings at which those zones of the tally's axis were judged."""
+    low, high = zones[0].low, zones[-1].high
+    if tally.resolution is not None and _by_ticks(low, high, tally.resolution):
+        return tally.resolution
+    return (high - low) / (ZONE_POINTS - 1)
+
+
+def _by_ticks(low: float, high: float, resolution: float) -> bool:
+    """Whether the axis is short enough to be judged at every gauge step."""
+    return round((high - low) / resolution) <= ZONE_TICKS
 
 
 def _best_two(posterior: Floats) -> tuple[Codes, Codes, Floats]:

@@ -108,11 +108,12 @@ def two_batches(
 
 
 def separations(rule: Rule, stated: bool) -> tuple[Separation, ...]:
-    """The nearest pair of batches, if they were further apart or nearer."""
-    pair = _pair(rule)
-    if pair is None:
+    """The nearest pair of batches, where it lies, and if they were further apart or nearer."""
+    pair, own = _pair(rule), two_nearest(rule)
+    if pair is None or own is None:
         return ()
-    found = (two_batches(*pair, d, _threshold(rule)) for d in SEPARATIONS)
+    distances = sorted({*SEPARATIONS, own.separation})
+    found = (two_batches(*pair, d, _threshold(rule)) for d in distances)
     return tuple(f if stated else replace(f, misassigned=None) for f in found)
 
 

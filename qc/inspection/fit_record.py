@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from qc.inspection.cuts import cuts
 from qc.inspection.decision import Decision
 from qc.inspection.expectation import (
     confusion,
@@ -15,11 +16,13 @@ from qc.inspection.expectation import (
 from qc.inspection.robust import beside_suspect
 from qc.mixture import Tally
 from qc.plant import Line
-from qc.records import FitRecord, Verdict
+from qc.records import FitRecord, Verdict, Zone
 
 
-def fit_record(line: Line, decided: Decision, tally: Tally) -> FitRecord | None:
-    """The record of a line's fit; None where there is none.
+def fit_record(
+    line: Line, decided: Decision, tally: Tally, zones: tuple[Zone, ...]
+) -> FitRecord | None:
+    """The record of a line's fit, whose rule makes those zones; None where there is none.
 
     A suspect fit withdraws its promise: it states no wrong batches, here or at other thresholds.
     """
@@ -52,4 +55,5 @@ def fit_record(line: Line, decided: Decision, tally: Tally) -> FitRecord | None:
         forecasts=forecasts(rule, by_valid, tally, stated),
         separations=separations(rule, stated),
         robust=beside_suspect(line, decided, tally),
+        cuts=cuts(rule, zones, tally),
     )

@@ -10,7 +10,6 @@ not run; whether it was is decided here, by comparing the fits with and without 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq, linear_sum_assignment
 
-from qc.findings import Finding, Severity
+from qc.findings import Finding
+from qc.inspection.batch_findings import EDGE, batch_findings
 from qc.mixture import BatchPrior, Fit, KnownItems, Mixture, Tally, fit_tally
 from qc.mixture.one_more import OneMore, one_batch_more
 from qc.plant import Batch, Line
@@ -28,11 +28,9 @@ Floats = NDArray[np.float64]
 Known = tuple[KnownItems | None, ...]  # of each configured batch
 
 SMALL_SHARE = 0.05  # a batch with a window and more items than this plainly ran
-EDGE = 1e-6  # relative to the window: nearer to its edge is on it
 HUMP_SIGMAS = 3.0  # a hump must rise above the valley beside it by this many standard errors
 BOUND_NATS = 1.3527  # half the 90 % point of chi squared with one degree: one-sided 95 %
 APART = 3.0  # pooled sds: an unknown size this far from every batch is a size of its own
-MERGED = 1.0  # neighbours nearer than this many pooled sds are one batch to the eye of the fit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +107,7 @@ def fit_batches(
         None if component[b] is not None else share_bound(tally, fit.mixture, batch, known[b])
         for b, batch in enumerate(batches)
     )
-    findings = _findings(fit, line, component, bounds)
+    findings = batch_findings(fit, line, component, bounds)
     return BatchFit(fit, component, bounds, findings, known)
 
 
@@ -301,66 +299,3 @@ def _match(
     for at, column in zip(rows, columns, strict=True):
         found[running[at]] = int(column)
     return tuple(found)
-
-
-def _findings(
-    fit: Fit,
-    line: Line,
-    component: tuple[int | None, ...],
-    bounds: tuple[float | None, ...],
-) -> tuple[Finding, ...]:
-    batch_of = {c: b for b, c in enumerate(component) if c is not None}
-    findings = [
-        Finding(f.code, f.severity, _named(f, line, batch_of), _batch(f, batch_of), f.remedy)
-        for f in fit.findings
-    ]
-    for b, batch in enumerate(line.batches):
-        k = component[b]
-        if k is None:
-            bound = 100.0 * (bounds[b] or 0.0)
-            sentence = (
-                f"Batch {batch.name} was not run (its share is below {bound:.2g} %, 95 % sure)."
-            )
-            findings.append(Finding("batch.not_run", Severity.NOTE, sentence, b))
-        elif batch.max_drift is not None and _drifted(fit, batch, k):
-            mean = float(fit.mixture.means[k, 0])
-            sentence = (
-                f"Batch {batch.name} lies at {mean:.5g} {line.unit}, at the edge of what its "
-                f"nominal {batch.nominal:g} ± {batch.max_drift:g} {line.unit} allows."
-            )
-            remedy = "Check the setting of the line, or state another nominal or max_drift"
-            findings.append(Finding("batch.displaced", Severity.ACTION, sentence, b, remedy))
-    findings.extend(_merged(fit, line, batch_of))
-    return tuple(findings)
-
-
-def _drifted(fit: Fit, batch: Batch, k: int) -> bool:
-    assert batch.nominal is not None
-    assert batch.max_drift is not None
-    return abs(float(fit.mixture.means[k, 0]) - batch.nominal) >= batch.max_drift * (1 - EDGE)
-
-
-def _merged(fit: Fit, line: Line, batch_of: dict[int, int]) -> list[Finding]:
-    means, sds = fit.mixture.means[:, 0], fit.mixture.sds
-    order = np.argsort(means)
-    findings = []
-    for one, other in itertools.pairwise(order):
-        apart = (means[other] - means[one]) / np.sqrt(0.5 * (sds[one] ** 2 + sds[other] ** 2))
-        if apart < MERGED:
-            names = [line.batches[batch_of[int(k)]].name for k in (one, other)]
-            sentence = (
-                f"Batches {names[0]} and {names[1]} are {apart:.2g} sd apart: "
-                "to this gauge they are one."
-            )
-            remedy = "Do not sort these sizes by this characteristic"
-            findings.append(Finding("batch.merged", Severity.ACTION, sentence, remedy=remedy))
-    return findings
-
-
-def _batch(finding: Finding, batch_of: dict[int, int]) -> int | None:
-    return None if finding.component is None else batch_of.get(finding.component)
-
-
-def _named(finding: Finding, line: Line, batch_of: dict[int, int]) -> str:
-    b = _batch(finding, batch_of)
-    return finding.sentence if b is None else f"{line.batches[b].name}: {finding.sentence}"

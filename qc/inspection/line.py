@@ -13,7 +13,7 @@ from qc.errors import ShiftmixError
 from qc.findings import Finding, Severity
 from qc.inspection.batches import batch_records
 from qc.inspection.decision import Decision, decide
-from qc.inspection.disposition import nothing_decided, stacked, zones
+from qc.inspection.disposition import GUARD, nothing_decided, stacked, zones
 from qc.inspection.fit_record import fit_record
 from qc.inspection.known import anchors, compare, disagreement
 from qc.inspection.order import BatchOrder, batch_order, order_findings
@@ -24,6 +24,7 @@ from qc.inspection.trend_findings import trend_findings
 from qc.mixture import Tally
 from qc.plant import Line, Shift
 from qc.records import (
+    NONE,
     Counts,
     Disposition,
     Dispositions,
@@ -96,7 +97,7 @@ def inspect_line(
     findings.extend(unsorted or _about_holds(line, counts))
     stretches = () if rule is None else zones(rule, tally)
     findings.extend(regions(line, stretches))
-    findings.extend(_about_items(counts))
+    findings.extend(_about_items(line, counts))
     record = LineRecord(
         line=line,
         shift=shift,
@@ -107,7 +108,7 @@ def inspect_line(
         batches=batch_records(
             line, decided.fitted, decided.memberships, tally, counts, decided.judged
         ),
-        fit=fit_record(line, decided, tally),
+        fit=fit_record(line, decided, tally, stretches),
         window=tuple(shift_tally.source for shift_tally in decided.window),
         zones=stretches,
         files=readings.files,
@@ -197,6 +198,8 @@ def _count(line: Line, readings: LineReadings, by_reading: Dispositions, index: 
     def count(mask: NDArray[np.bool_]) -> int:
         return int(items[mask].sum())
 
+    limited = [b for b, spec in enumerate(line.batches) if (spec.lsl, spec.usl) != (None, None)]
+    specified = np.isin(by_reading.batch, limited)
     by_disposition = {d: count(by_reading.disposition == d) for d in Disposition}
     assigned = by_reading.disposition == Disposition.ASSIGNED
     rejected = Counter(reject.reason for reject in readings.rejects if reject.row is not None)
@@ -214,6 +217,7 @@ def _count(line: Line, readings: LineReadings, by_reading: Dispositions, index: 
         invalid_by_reason={label: n for label, n in invalid.items() if n},
         rejected_by_reason=dict(sorted(rejected.items())),
         refused_files=sum(reject.row is None for reject in readings.rejects),
+        unproven=count(specified & (by_reading.conforming == NONE)),
     )
     if not counts.adds_up:
         raise RuntimeError(f"line {line.name}: the rows do not add up: {counts}")
@@ -232,12 +236,21 @@ def _about_holds(line: Line, counts: Counts) -> list[Finding]:
     return [Finding("hold.exceeded", Severity.ACTION, sentence, remedy=remedy)]
 
 
-def _about_items(counts: Counts) -> list[Finding]:
-    if not counts.nonconforming:
-        return []
-    sentence = f"{counts.nonconforming:,} items are outside the limits of their batch."
-    remedy = "Segregate them as nonconforming"
-    return [Finding("items.nonconforming", Severity.CAUTION, sentence, remedy=remedy)]
+def _about_items(line: Line, counts: Counts) -> list[Finding]:
+    findings = []
+    if counts.nonconforming:
+        sentence = f"{counts.nonconforming:,} items are outside the limits of their batch."
+        remedy = "Segregate them as nonconforming"
+        findings.append(Finding("items.nonconforming", Severity.CAUTION, sentence, remedy=remedy))
+    if counts.unproven:
+        band = GUARD * (line.gauge.repeatability or 0.0)
+        sentence = (
+            f"{counts.unproven:,} items are within {band:.3g} {line.unit} of a limit of their "
+            "batch: with this gauge neither conformity nor nonconformity is proven."
+        )
+        remedy = "Measure them again with less uncertainty, or follow the rule agreed on beforehand"
+        findings.append(Finding("items.unproven", Severity.CAUTION, sentence, remedy=remedy))
+    return findings
 
 
 def _status(assessed: bool, findings: list[Finding]) -> LineStatus:

@@ -30,6 +30,7 @@ from qc.records.fits import (
     BatchRecord,
     Capability,
     Confusion,
+    Cut,
     FitRecord,
     Forecast,
     Separation,
@@ -43,6 +44,7 @@ from qc.records.inputs import (
     WindowTally,
 )
 from qc.records.known import KnownBatches
+from qc.records.outcomes import LineOutcome, ShiftPast, Since
 from qc.records.replay import Changes, KeyChange, LineReplay, PastItems, ReplayRecord
 from qc.records.robust import Robust
 from qc.records.shifts import HeldItem, LineEvidence, LineRecord, LineResult, ShiftRecord, values_of
@@ -72,6 +74,7 @@ __all__ = [
     "Confusion",
     "ControlLimits",
     "Counts",
+    "Cut",
     "Disposition",
     "Dispositions",
     "Explanation",
@@ -84,6 +87,7 @@ __all__ = [
     "KnownBatches",
     "LastBatches",
     "LineEvidence",
+    "LineOutcome",
     "LineReadings",
     "LineRecord",
     "LineReplay",
@@ -97,9 +101,11 @@ __all__ = [
     "ReplayRecord",
     "Robust",
     "Separation",
+    "ShiftPast",
     "ShiftRecord",
     "ShiftValues",
     "Sign",
+    "Since",
     "SourceFile",
     "SourceState",
     "Trend",

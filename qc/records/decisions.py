@@ -116,7 +116,8 @@ class Dispositions:
 class Counts:
     """Every row of a line's shift, once; `by_batch` counts the assigned, in order of the batches.
 
-    `nonconforming` counts across the sum: an item may be assigned and nonconforming.
+    `nonconforming` and `unproven` count across the sum: an item may be assigned and nonconforming,
+    or too near to a limit for either to be proven.
     """
 
     rows: int
@@ -131,6 +132,7 @@ class Counts:
     invalid_by_reason: dict[str, int]
     rejected_by_reason: dict[str, int]
     refused_files: int
+    unproven: int = 0
 
     @property
     def held(self) -> int:

@@ -108,6 +108,27 @@ class Separation:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """A reading at which the decision turns from one batch to another, or to a hold.
+
+    Attributes
+    ----------
+    reading : float
+        In the line's unit; between two readings of the gauge.
+    se : float or None
+        Its standard error; None where it cannot be said.
+    lower, upper : int or None
+        Most likely batch just below and just above, as an index into the line's batches. One of
+        them is None at an edge of the ambiguous zone: there no batch is certain enough.
+    """
+
+    reading: float
+    se: float | None
+    lower: int | None
+    upper: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class FitRecord:
     """How the fit came about, for whoever asks whether to believe it.
 
@@ -135,9 +156,11 @@ class FitRecord:
     forecasts : tuple of Forecast
         Holds at other thresholds.
     separations : tuple of Separation
-        Holds if the two nearest batches were nearer, or further apart.
+        Holds of the two nearest batches where they lie, and if they were nearer or further apart.
     robust : Robust or None
         What a fit robust against heavy tails would change; None where the fit is not suspect.
+    cuts : tuple of Cut
+        Where the decision turns, ascending.
     """
 
     likelihood: str
@@ -161,3 +184,4 @@ class FitRecord:
     forecasts: tuple[Forecast, ...] = ()
     separations: tuple[Separation, ...] = ()
     robust: Robust | None = None
+    cuts: tuple[Cut, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from qc.records.decisions import Counts, Dispositions, LineStatus, Verdict, Zone
 from qc.records.fits import BatchRecord, FitRecord
 from qc.records.inputs import Reject, SourceFile, WindowShift
 from qc.records.known import KnownBatches
+from qc.records.outcomes import LineOutcome, ShiftPast
 from qc.records.trend import BatchValues, ShiftValues, Trend
 
 
@@ -64,6 +65,10 @@ class LineRecord:
     def values(self) -> ShiftValues | None:
         """What this shift adds to the trend; None where it was not assessed."""
         return values_of(self.shift, self.counts, self.batches)
+
+    def outcome(self) -> LineOutcome:
+        """What became of the line, in few words."""
+        return LineOutcome(self.line.name, self.status, self.counts.held, self.counts.items)
 
 
 def values_of(shift: Shift, counts: Counts, batches: tuple[BatchRecord, ...]) -> ShiftValues | None:
@@ -135,6 +140,10 @@ class ShiftRecord:
         About the shift as a whole: lines in the data that are not configured, lines without data.
     software : str
         Version and hash of the code that made it.
+    past : ShiftPast or None
+        None where no shift is published before this one.
+    reaction : dict of str to str
+        The plant's reaction plan as it was: words by finding code, or by the first word of one.
     """
 
     plant: str
@@ -143,6 +152,8 @@ class ShiftRecord:
     lines: tuple[LineRecord, ...]
     findings: tuple[Finding, ...]
     software: str
+    past: ShiftPast | None = None
+    reaction: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,17 +18,27 @@ from qc.storage.attempt import (
     parts_folder,
     remove,
 )
+from qc.storage.history import History
 from qc.storage.items import write_parquet
 from qc.storage.json_text import from_json, to_json
+from qc.storage.look_back import look_back
 
 
 def assemble(
-    attempt: Attempt, findings: tuple[Finding, ...], software: str
+    attempt: Attempt,
+    findings: tuple[Finding, ...],
+    software: str,
+    history: History | None = None,
 ) -> tuple[ShiftRecord, dict[str, LineEvidence]]:
     """Write the shift's tables and record.
 
     A line that this attempt did not write is carried over from the base as it is; one that
     neither has is absent.
+
+    Parameters
+    ----------
+    history : History, optional
+        The earlier shifts, as the lines of this run have opened them.
 
     Returns
     -------
@@ -59,8 +69,16 @@ def assemble(
         tally = tables.tally_of(own[published.TALLIES], line.name)
         if tally is not None:
             tallies[line.name] = tally
+    past, unread = look_back(attempt.shift, records, history or History(plant, attempt.shift))
     shift = ShiftRecord(
-        plant.name, plant.time_zone, attempt.shift, tuple(records), findings, software
+        plant=plant.name,
+        time_zone=plant.time_zone,
+        shift=attempt.shift,
+        lines=tuple(records),
+        findings=(*findings, *unread),
+        software=software,
+        past=past,
+        reaction=plant.reaction,
     )
     held = _merge(tables.HELD_SCHEMA, [part[published.HELD] for part in parts])
     rejects = _merge(tables.REJECT_SCHEMA, [part[published.REJECTS] for part in parts])

@@ -1,8 +1,9 @@
 """The published shifts before one, opened once for all lines of a run.
 
 Every line looks back: for the tallies of its fit window, for where its batches lay last, for its
-trend. Each version is opened, and its record read, when the first line asks for it, and what lines
-need of the record is kept. Lines may ask from several threads.
+trend; and the shift as a whole, for what has changed. Each version is opened, and its record read,
+when the first line asks for it, and what is needed of the record is kept. Lines may ask from
+several threads.
 """
 
 from __future__ import annotations
@@ -13,9 +14,18 @@ from dataclasses import dataclass
 from datetime import date
 
 from qc.errors import StorageError
+from qc.findings import Severity
 from qc.mixture import Tally
 from qc.plant import Plant, Shift
-from qc.records import BatchRecord, Counts, ShiftValues, WindowShift, values_of
+from qc.records import (
+    BatchRecord,
+    Counts,
+    LineOutcome,
+    LineStatus,
+    ShiftValues,
+    WindowShift,
+    values_of,
+)
 from qc.storage.published import PublishedVersion, earlier_versions
 
 
@@ -28,11 +38,21 @@ class LineNamed:
 
 
 @dataclass(frozen=True, slots=True)
+class FindingPart:
+    """The part of a finding that later shifts need."""
+
+    code: str
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
 class LinePart:
     """The part of a line's record that later shifts need."""
 
     line: LineNamed
     shift: Shift
+    status: LineStatus
+    findings: tuple[FindingPart, ...]
     counts: Counts
     batches: tuple[BatchRecord, ...]
     window: tuple[WindowShift, ...]
@@ -51,13 +71,17 @@ class EarlierLine:
 
     Attributes
     ----------
-    values : ShiftValues
-        In `unit`.
+    codes : frozenset of str
+        Of its findings, but notes.
+    values : ShiftValues or None
+        In `unit`; None where it was not assessed.
     window : frozenset of (date, str)
         Other shifts that its fit covered, by date and name.
     """
 
-    values: ShiftValues
+    outcome: LineOutcome
+    codes: frozenset[str]
+    values: ShiftValues | None
     unit: str
     window: frozenset[tuple[date, str]]
 
@@ -72,8 +96,8 @@ class EarlierShift:
         self._lines: dict[str, EarlierLine] | None = None
         self._lock = threading.Lock()
 
-    def line(self, name: str) -> EarlierLine | None:
-        """What the shift gave of a line; None where it was not assessed there.
+    def lines(self) -> dict[str, EarlierLine]:
+        """What the shift gave of each line, by name.
 
         Raises
         ------
@@ -83,7 +107,11 @@ class EarlierShift:
         with self._lock:
             if self._lines is None:
                 self._lines = _kept(self._published.part_of_record(RecordPart))
-        return self._lines.get(name)
+        return self._lines
+
+    def line(self, name: str) -> EarlierLine | None:
+        """What the shift gave of a line (errors as `lines`); None where it was not inspected."""
+        return self.lines().get(name)
 
     def tally(self, line: str) -> Tally | None:
         """The tally of a line's valid readings (errors as `line`); None where there is none."""
@@ -125,8 +153,11 @@ class History:
 def _kept(record: RecordPart) -> dict[str, EarlierLine]:
     return {
         line.line.name: EarlierLine(
-            values, line.line.unit, frozenset((held.date, held.shift) for held in line.window)
+            LineOutcome(line.line.name, line.status, line.counts.held, line.counts.items),
+            frozenset(met.code for met in line.findings if met.severity is not Severity.NOTE),
+            values_of(line.shift, line.counts, line.batches),
+            line.line.unit,
+            frozenset((held.date, held.shift) for held in line.window),
         )
         for line in record.lines
-        if (values := values_of(line.shift, line.counts, line.batches)) is not None
     }

@@ -132,7 +132,8 @@ def _last_batches(line: Line, history: History) -> tuple[LastBatches | None, tup
     try:
         for earlier in islice(history, LOOK_BACK):
             held = earlier.line(line.name)
-            ran = {} if held is None else {batch.name: batch for batch in held.values.batches}
+            values = None if held is None else held.values
+            ran = {} if values is None else {batch.name: batch for batch in values.batches}
             if ran.keys() >= set(wanted):
                 batches = tuple((name, ran[name].mean, ran[name].sd) for name in wanted)
                 return LastBatches(earlier.shift.date, earlier.shift.name, batches), ()
@@ -163,7 +164,9 @@ def _past(
         for earlier in islice(history, TREND_LOOK_BACK):
             held = earlier.line(line.name)
             this = earlier.shift.date, earlier.shift.name
-            if held is None or held.unit != line.unit or covered & {this, *held.window}:
+            if held is None or held.values is None or held.unit != line.unit:
+                continue
+            if covered & {this, *held.window}:
                 continue
             found.append(held.values)
             covered |= held.window

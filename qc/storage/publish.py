@@ -211,8 +211,16 @@ def _by_path(entry: FileEntry) -> str:
 
 
 def _contents(files: Iterable[FileEntry]) -> dict[str, str]:
-    """Name and hash of all that is a function of input, configuration and code."""
-    return {entry.name: entry.sha256 for entry in files if entry.name != published.RUN}
+    """Name and hash of all that is a function of input, configuration and code.
+
+    A page is one of the record, the tables and the version's name: what it says cannot be new by
+    itself, only that it is there.
+    """
+    return {
+        entry.name: "" if entry.name.startswith(PAGES) else entry.sha256
+        for entry in files
+        if entry.name != published.RUN
+    }
 
 
 def _origins(lines: Iterable[LineEntry]) -> list[tuple[str, ...]]:

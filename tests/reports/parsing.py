@@ -17,6 +17,7 @@ class Page(HTMLParser):
     texts: list[str] = field(default_factory=list)
     cells: dict[str, str] = field(default_factory=dict)
     style: str = ""
+    script: str = ""
     bins: list[str] = field(default_factory=list)
     open_tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
 
@@ -41,6 +42,8 @@ class Page(HTMLParser):
         tag, attrs = self.open_tags[-1] if self.open_tags else ("", {})
         if tag == "style":
             self.style += data
+        elif tag == "script":
+            self.script += data
         else:
             self.texts.append(data)
         if attrs.get("data-count"):

@@ -29,17 +29,21 @@ from qc.records import (
     HeldItem,
     KnownBatches,
     LineEvidence,
+    LineOutcome,
     LineRecord,
     LineStatus,
     Reject,
+    ShiftPast,
     ShiftRecord,
     Sign,
+    Since,
     SourceFile,
     Trend,
     Verdict,
     WindowShift,
     Zone,
 )
+from tests.reports import expected
 
 NIGHT = Shift(
     date(2026, 11, 22),
@@ -98,6 +102,28 @@ KNOWN = KnownBatches(  # of 1 300 assigned ones 3 are wrong
     p=0.38,
     confusion=((797, 1, 3), (2, 500, 1)),
 )
+
+
+PAST = ShiftPast(  # B newly needs action, C is OK again, D was in error before
+    NIGHT.date,
+    "late",
+    (
+        LineOutcome("A", LineStatus.OK, 211, 24_411),
+        LineOutcome("B", LineStatus.OK, 96, 30_807),
+        LineOutcome("C", LineStatus.ACTION, 1_904, 18_122),
+        LineOutcome("D", LineStatus.ERROR, 0, 0),
+    ),
+    (
+        Since("B", "batch.displaced", NIGHT.date, "night", 1),
+        Since("B", "fit.skewed", date(2026, 11, 21), "early", 6),
+        Since("D", "line.error", date(2026, 10, 24), "early", 90, or_before=True),
+        Since("E", "line.too_few_items", NIGHT.date, "night", 1),
+    ),
+)
+PLAN = {
+    "batch.displaced": "Stop spindle 2 and call the setter on duty (tel. 117).",
+    "line": "Quarantine the line's pallets and call quality, tel. 230.",
+}
 
 
 def sha256(text: str) -> str:
@@ -173,6 +199,13 @@ def mixed(
     gaps = [
         (means[b] - means[a]) / np.sqrt((sds[a] ** 2 + sds[b] ** 2) / 2) for a, b in pairwise(ran)
     ]
+    stated = verdict is Verdict.GOOD
+    along = zones_of(line, x, shares, means, sds, background)
+    low, high = gauge.range or (0.0, 1.0)
+    near = min(pairwise(ran), key=lambda two: gaps[ran.index(two[0])], default=None)
+    confusion = expected.confusion(
+        x, best, kind, shares, means, sds, (background or 0.0) / (high - low)
+    )
     fit = FitRecord(
         likelihood="grouped" if gauge.resolution else "density",
         n_items=n + sum(w.n_items for w in window),
@@ -190,7 +223,15 @@ def mixed(
         goodness_p=0.21 if verdict is Verdict.GOOD else 2e-7,
         goodness_effect=0.011 if verdict is Verdict.GOOD else 0.21,
         separation=float(min(gaps)) if gaps else None,
-        expected_misassigned=4.2e-5 if verdict is Verdict.GOOD else None,
+        expected_misassigned=confusion.misassigned if stated else None,
+        confusion=confusion if stated else None,
+        forecasts=expected.forecasts(x, kind, shares, means, sds, stated),
+        separations=()
+        if near is None
+        else expected.separations(
+            [shares[k] for k in near], [sds[k] for k in near], float(min(gaps)), stated
+        ),
+        cuts=expected.cuts(along, shares, means, sds, line.policy.min_posterior),
     )
     path = f"line={line.name}/date=2026-11-22/shift=night/part-0.parquet"
     record = LineRecord(
@@ -203,7 +244,7 @@ def mixed(
         batches=rows,
         fit=fit,
         window=window,
-        zones=zones_of(line, x, shares, means, sds, background),
+        zones=along,
         files=(SourceFile(path, sha256(path), n + 33, 412_904, True),),
         rejects=(
             Reject("surplus copy", path, 4121, f"{line.name}-104122", "equal to row 4120", ""),
@@ -372,12 +413,13 @@ def caps() -> tuple[LineRecord, LineEvidence]:
     path = "line=D/date=2026-11-22/shift=night/part-0.parquet"
     remedy = "Have the line's data logger send the file again"
     none = Counts(0, 0, 0, 0, 0, 0, 0, 0, (0,), {}, {}, 1)
+    error = f"none of 1 file can be used: truncated or still being written (file {path}). {remedy}"
     record = LineRecord(
         CAPS,
         NIGHT,
         LineStatus.ERROR,
         None,
-        (),
+        (Finding("line.error", Severity.ACTION, error, None, remedy),),
         none,
         (),
         None,
@@ -387,7 +429,7 @@ def caps() -> tuple[LineRecord, LineEvidence]:
         (Reject("file refused", path, None, None, "truncated or still being written", remedy),),
         sha256("D"),
         sha256(""),
-        f"none of 1 file can be used: truncated or still being written (file {path}). {remedy}",
+        error,
     )
     return record, LineEvidence(None, ())
 
@@ -446,6 +488,8 @@ def shift() -> tuple[ShiftRecord, dict[str, LineEvidence]]:
         tuple(record for record, _ in lines),
         (unknown,),
         "shiftmix 0.1.0+3f9c2ab41d07",
+        PAST,
+        PLAN,
     )
     return record, {record.line.name: evidence for record, evidence in lines}
 
@@ -491,5 +535,12 @@ def with_texts(payload: str) -> tuple[ShiftRecord, dict[str, LineEvidence]]:
         lines=tuple(lines),
         findings=(finding,),
         software=payload,
+        past=replace(PAST, shift=payload, since=since_of(payload)),
+        reaction={payload: payload},
     )
     return changed, hostile
+
+
+def since_of(payload: str) -> tuple[Since, ...]:
+    """The runs of a finding and in a shift that are both named `payload`."""
+    return tuple(Since(line, payload, NIGHT.date, payload, 2) for line in "ABCDE")

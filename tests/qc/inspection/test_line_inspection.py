@@ -13,6 +13,7 @@ from scipy import stats
 from qc.mixture import Tally
 from qc.plant import Batch, Gauge, Line, Policy
 from qc.records import (
+    NONE,
     Disposition,
     LineStatus,
     Reason,
@@ -285,3 +286,20 @@ def test_one_sd_for_all_and_fixed_means_come_from_the_configuration() -> None:
         assert batch.sd == pytest.approx(0.2, rel=1e-12)
         assert batch.mean_se is None
         assert batch.sd_se is None
+
+
+def test_a_guard_band_leaves_what_is_near_a_limit_unproven() -> None:
+    """Limits at 0.5 either side of the nominal, band 2 x 0.05: three zones, their ends included."""
+    near = [9.40, 9.39, 9.45, 9.50, 9.59, 9.60, 10.40, 10.41, 10.50, 10.60, 10.61]
+    x = np.append(mixed(5000, 16, (1.0, 10.0, 0.12)), near)
+    gauge = Gauge(0.01, 0.0, (0.0, 30.0), repeatability=0.05)
+    result = inspect(line(10.0, gauge=gauge), x)
+    items = per_item(result)
+    away = np.round(np.abs(x - 10.0), 6)
+    assert (items.conforming[away <= 0.4] == 1).all()
+    assert (items.conforming[away > 0.6] == 0).all()
+    between = (away > 0.4) & (away <= 0.6)
+    assert (items.conforming[between] == NONE).all()
+    assert result.record.counts.unproven == between.sum() > 0
+    assert result.record.counts.nonconforming == (away > 0.6).sum()
+    assert "items.unproven" in codes(result)
