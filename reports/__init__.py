@@ -1,16 +1,20 @@
 """The reports of a shift: pages that need no script and no network, and their thirty seconds."""
 
-from reports.render import IndexEntry, render_index, write_replay, write_report
+from reports.index_view import IndexEntry, Link, MissingShift
+from reports.render import render_index, write_replay, write_report
 from reports.shift_view import Edition
 from reports.twin import markdown, table
-from reports.words import sentence
+from reports.words import sentence, sentence_of
 
 __all__ = [
     "Edition",
     "IndexEntry",
+    "Link",
+    "MissingShift",
     "markdown",
     "render_index",
     "sentence",
+    "sentence_of",
     "table",
     "write_replay",
     "write_report",

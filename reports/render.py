@@ -11,8 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -21,29 +19,12 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from qc.records import LineEvidence, ShiftRecord
-from reports.formatting import count, visible
+from reports.formatting import visible
+from reports.index_view import IndexEntry, MissingShift, index_page
 from reports.line_view import line_page
 from reports.replay_view import ReplayPage
 from reports.shift_view import NO_EDITION, Edition, shift_page
 from reports.view import line_href
-
-
-@dataclass(frozen=True, slots=True)
-class IndexEntry:
-    """A published shift in the index of all shifts.
-
-    Attributes
-    ----------
-    sentence : str
-        Its verdict.
-    href : str
-        Its page, as a path relative to the index.
-    """
-
-    date: date
-    shift: str
-    sentence: str
-    href: str
 
 
 def write_report(
@@ -71,16 +52,15 @@ def write_report(
     return tuple(folder / name for name in pages)
 
 
-def render_index(plant: str, entries: Sequence[IndexEntry]) -> str:
-    """The page of all published shifts; `entries` newest first."""
-    days: dict[str, list[IndexEntry]] = {}
-    for entry in entries:
-        days.setdefault(entry.date.isoformat(), []).append(entry)
-    return (
-        _environment()
-        .get_template("shifts.html")
-        .render(plant=plant, days=days, n_shifts=count(len(entries)), **_style())
-    )
+def render_index(
+    plant: str,
+    entries: Sequence[IndexEntry],
+    older: Sequence[IndexEntry] = (),
+    missing: Sequence[MissingShift] = (),
+    order: Sequence[str] = (),
+) -> str:
+    """The page of all published shifts, of what `index_page` takes."""
+    return _render("shifts.html", index_page(plant, entries, older, missing, order))
 
 
 def write_replay(path: Path, page: ReplayPage) -> None:
