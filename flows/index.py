@@ -18,7 +18,8 @@ from qc.storage import list_published, write_index
 from qc.storage.published import REPORT, current_version
 from qc.storage.summary import summary_of
 
-DETAILED = 60  # published shifts that are read: twenty days of three
+DETAILED = 42  # published shifts that are read at most: two weeks of three a day
+MOST_OUTCOMES = 10_000  # lines' results read: hundreds of lines have fewer shifts shown in full
 
 Named = tuple[date, str]
 
@@ -32,10 +33,14 @@ def rebuild_index(plant: Plant) -> Path:
         key=lambda one: _key((one[0], one[1]), order),
         reverse=True,
     )
-    entries = [_entry(root, day, name) for day, name, _ in found[:DETAILED]]
+    entries: list[reports.IndexEntry] = []
+    for day, name, _ in found[:DETAILED]:
+        if sum(len(entry.lines) for entry in entries) >= MOST_OUTCOMES:
+            break
+        entries.append(_entry(root, day, name))
     older = [
         reports.IndexEntry(day, name, "", _href(root, folder / REPORT))
-        for day, name, folder in found[DETAILED:]
+        for day, name, folder in found[len(entries) :]
     ]
     missing = missing_shifts(plant, [(day, name) for day, name, _ in found])
     return write_index(root, reports.render_index(plant.name, entries, older, missing, order))

@@ -12,7 +12,7 @@ from itertools import groupby
 
 from qc.records import LineOutcome, LineStatus
 from reports.formatting import NOTHING, WEEKDAYS, count, plural, share, shorten
-from reports.small import SmallChart, draw
+from reports.small import SmallChart, draw, is_assessed
 from reports.words import STATUS_MARKS, WORST_FIRST, Mark
 
 MONTHS = (
@@ -246,18 +246,18 @@ def _calendar(slots: Sequence[Slot]) -> list[IndexEntry | None]:
 def _track(k: int, name: str, outcomes: Sequence[LineOutcome | None]) -> LineTrack:
     met = [outcome for outcome in outcomes if outcome is not None]
     newest = met[-1]
-    highest = max((line for line in met if line.items), key=_held_part, default=newest)
+    highest = max(filter(is_assessed, met), key=_held_part, default=None)
     n_actions = sum(line.status is LineStatus.ACTION for line in met)
     return LineTrack(
         name=name,
         mark=STATUS_MARKS[newest.status],
         chart=draw(f"track{k}", name, outcomes),
         held=_held(newest),
-        highest=_held(highest),
+        highest=NOTHING if highest is None else _held(highest),
         actions=f"{count(n_actions)} of {count(len(met))}",
         rank=WORST_FIRST.index(newest.status),
         held_part=_held_part(newest),
-        highest_part=_held_part(highest),
+        highest_part=0.0 if highest is None else _held_part(highest),
         n_actions=n_actions,
     )
 

@@ -38,7 +38,7 @@ def draw(key: str, name: str, outcomes: Sequence[LineOutcome | None]) -> SmallCh
     outcomes : sequence of LineOutcome or None
         One a place on the axis, oldest first; None where the line has no data.
     """
-    assessed = [_part(line) for line in outcomes if line is not None and _is_assessed(line)]
+    assessed = [_part(line) for line in outcomes if line is not None and is_assessed(line)]
     top = max([LEAST_TOP, *assessed])
     paths: dict[str, list[str]] = {"base": [], "bars": [], "action": [], "error": [], "unknown": []}
     for place, line in enumerate(outcomes):
@@ -46,7 +46,7 @@ def draw(key: str, name: str, outcomes: Sequence[LineOutcome | None]) -> SmallCh
             continue
         x = place * SLOT
         paths["base"].append(f"M{x} {BASE:g}h{SLOT}")
-        if _is_assessed(line) and line.held:
+        if is_assessed(line) and line.held:
             height = max((BASE - TOP) * _part(line) / top, 0.5)
             paths["bars"].append(f"M{x} {BASE:g}v-{height:.1f}h{BAR}v{height:.1f}z")
         if line.status is not LineStatus.OK:
@@ -54,6 +54,11 @@ def draw(key: str, name: str, outcomes: Sequence[LineOutcome | None]) -> SmallCh
             paths[kind].append(sign)
     drawn = tuple((kind, "".join(path)) for kind, path in paths.items() if path)
     return SmallChart(key, _title(name, outcomes), drawn, len(outcomes) * SLOT)
+
+
+def is_assessed(line: LineOutcome) -> bool:
+    """Whether a held share was decided on; otherwise all is held, or nothing was read."""
+    return line.status in (LineStatus.OK, LineStatus.ACTION) and line.items > 0
 
 
 def _sign(status: LineStatus, x: float, y: float) -> tuple[str, str]:
@@ -69,7 +74,7 @@ def _sign(status: LineStatus, x: float, y: float) -> tuple[str, str]:
 
 def _title(name: str, outcomes: Sequence[LineOutcome | None]) -> str:
     met = [line for line in outcomes if line is not None]
-    held = sorted((line for line in met if _is_assessed(line)), key=_part)
+    held = sorted((line for line in met if is_assessed(line)), key=_part)
     low, high = (share(line.held, line.items) for line in (held[0], held[-1])) if held else ("", "")
     said = [f"held share {low} to {high}" if held else f"held share {NOTHING}"]
     words = {
@@ -83,10 +88,6 @@ def _title(name: str, outcomes: Sequence[LineOutcome | None]) -> str:
     if gaps := len(outcomes) - len(met):
         said.append(plural(gaps, "gap"))
     return f"Line {name} over {plural(len(met), 'shift')}: {', '.join(said)}"
-
-
-def _is_assessed(line: LineOutcome) -> bool:
-    return line.status in (LineStatus.OK, LineStatus.ACTION) and line.items > 0
 
 
 def _part(line: LineOutcome) -> float:

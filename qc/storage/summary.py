@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qc.findings import Severity
 from qc.plant import Shift
-from qc.records import Counts, LineOutcome, LineStatus
+from qc.records import LineOutcome, LineStatus
 from qc.storage.published import MANIFEST, REPORT, PublishedVersion, version_named
 
 
@@ -43,10 +43,24 @@ class _Named:
 
 
 @dataclass(frozen=True, slots=True)
+class _Counts:
+    rows: int
+    rejected: int
+    ambiguous: int
+    atypical: int
+    unassessed: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Line:
     line: _Named
     status: LineStatus
-    counts: Counts
+    counts: _Counts
+
+    def outcome(self) -> LineOutcome:
+        counts = self.counts
+        held = counts.ambiguous + counts.atypical + counts.unassessed
+        return LineOutcome(self.line.name, self.status, held, counts.rows - counts.rejected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +86,7 @@ def summary_of(version: PublishedVersion) -> ShiftSummary:
     record = version.part_of_record(_Record)
     return ShiftSummary(
         record.shift,
-        tuple(
-            LineOutcome(line.line.name, line.status, line.counts.held, line.counts.items)
-            for line in record.lines
-        ),
+        tuple(line.outcome() for line in record.lines),
         sum(finding.severity is Severity.ACTION for finding in record.findings),
         _superseded(version),
     )
