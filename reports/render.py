@@ -17,7 +17,6 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -38,7 +37,8 @@ from markupsafe import Markup
 
 from qc.errors import ConfigError, Where
 from qc.records import LineEvidence, ShiftRecord
-from reports.formatting import count, visible
+from reports.formatting import visible
+from reports.index_view import IndexEntry, MissingShift, index_page
 from reports.line_view import line_page
 from reports.overrides import OURS, Templates, read_templates
 from reports.replay_view import ReplayPage
@@ -48,24 +48,6 @@ from reports.view import line_href
 SEAL = '<code id="page-sha256">{}</code>'  # in base.html, empty
 BESIDE = re.compile(r'href="\.\./([a-z]+\.[a-z]+)"')  # a file of the version; no data can say this
 NOWHERE: Mapping[str, str] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class IndexEntry:
-    """A published shift in the index of all shifts.
-
-    Attributes
-    ----------
-    sentence : str
-        Its verdict.
-    href : str
-        Its page, as a path relative to the index.
-    """
-
-    date: date
-    shift: str
-    sentence: str
-    href: str
 
 
 def load_templates(folder: str | None) -> Templates:
@@ -82,7 +64,7 @@ def load_templates(folder: str | None) -> Templates:
             for name in templates.by_name:
                 _environment(templates).get_template(name)
         # The index is written after a version is published: what fails there has to fail here.
-        render_index("", [IndexEntry(date.min, "", "", "")], templates)
+        render_index("", [IndexEntry(date.min, "", "", "")], templates=templates)
     return templates
 
 
@@ -143,13 +125,17 @@ def write_report(
     return tuple(folder / name for name in pages)
 
 
-def render_index(plant: str, entries: Sequence[IndexEntry], templates: Templates = OURS) -> str:
-    """The page of all published shifts; `entries` newest first (errors as `pages_of`)."""
-    days: dict[str, list[IndexEntry]] = {}
-    for entry in entries:
-        days.setdefault(entry.date.isoformat(), []).append(entry)
-    facts = {"plant": plant, "days": days, "n_shifts": count(len(entries))}
-    return _sealed(_filled("shifts.html", facts, templates))
+def render_index(
+    plant: str,
+    entries: Sequence[IndexEntry],
+    older: Sequence[IndexEntry] = (),
+    missing: Sequence[MissingShift] = (),
+    order: Sequence[str] = (),
+    templates: Templates = OURS,
+) -> str:
+    """The page of all published shifts, of what `index_page` takes (errors as `pages_of`)."""
+    page = index_page(plant, entries, older, missing, order)
+    return _sealed(_render("shifts.html", page, templates))
 
 
 def write_replay(path: Path, page: ReplayPage, templates: Templates = OURS) -> None:
