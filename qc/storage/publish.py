@@ -19,8 +19,9 @@ from qc.storage.attempt import (
     Attempt,
     Published,
     discard,
+    from_beside,
     is_written,
-    items_folder,
+    item_files,
     open_base,
     remove,
 )
@@ -110,8 +111,7 @@ def _line_entry(
     name = record.line.name
     carried = None if base is None or is_written(attempt, name) else base.line(name)
     if base is not None and carried is not None:
-        return replace(carried, items=tuple(_from_beside(path, base) for path in carried.items))
-    parts = sorted(items_folder(attempt, name).glob("part-*"))
+        return replace(carried, items=item_files(attempt, base, name))
     return LineEntry(
         line=name,
         status=record.status,
@@ -120,20 +120,15 @@ def _line_entry(
         config_sha256=record.config_sha256,
         input_sha256=record.input_sha256,
         inputs=record.files,
-        items=tuple(path.relative_to(attempt.folder).as_posix() for path in parts),
+        items=item_files(attempt, base, name),
     )
-
-
-def _from_beside(path: str, base: PublishedVersion) -> str:
-    """A path of the base's manifest as it is seen from another version's folder."""
-    return path if path.startswith("../") else f"../{base.version}/{path}"
 
 
 def _carried_files(
     base: PublishedVersion, version: str, lines: Iterable[LineEntry]
 ) -> list[FileEntry]:
     wanted = {path for line in lines if line.version != version for path in line.items}
-    moved = (replace(entry, path=_from_beside(entry.path, base)) for entry in base.manifest.files)
+    moved = (replace(entry, path=from_beside(entry.path, base)) for entry in base.manifest.files)
     return [entry for entry in moved if entry.path in wanted]
 
 
