@@ -9,13 +9,11 @@ from reports.render import (
     write_replay,
     write_report,
 )
-from reports.shift_view import Edition
 from reports.twin import markdown, table
 from reports.words import sentence, sentence_of
 
 __all__ = [
     "OURS",
-    "Edition",
     "IndexEntry",
     "Link",
     "MissingShift",

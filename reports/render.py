@@ -42,7 +42,7 @@ from reports.index_view import IndexEntry, MissingShift, index_page
 from reports.line_view import line_page
 from reports.overrides import OURS, Templates, read_templates
 from reports.replay_view import ReplayPage
-from reports.shift_view import NO_EDITION, Edition, shift_page
+from reports.shift_view import shift_page
 from reports.view import line_href
 
 SEAL = '<code id="page-sha256">{}</code>'  # in base.html, empty
@@ -71,7 +71,6 @@ def load_templates(folder: str | None) -> Templates:
 def pages_of(
     record: ShiftRecord,
     evidence: Mapping[str, LineEvidence],
-    edition: Edition = NO_EDITION,
     templates: Templates = OURS,
     places: Mapping[str, str] = NOWHERE,
 ) -> dict[str, str]:
@@ -81,8 +80,6 @@ def pages_of(
 
     Parameters
     ----------
-    edition : Edition
-        The version that the pages belong to.
     templates : Templates
         What the plant has of its own.
     places : mapping of str to str
@@ -93,7 +90,7 @@ def pages_of(
     ConfigError
         If a template of the plant's own fails.
     """
-    pages = {"index.html": _render("shift.html", shift_page(record, evidence, edition), templates)}
+    pages = {"index.html": _render("shift.html", shift_page(record, evidence), templates)}
     for line in record.lines:
         name = line.line.name
         page = line_page(record, line, evidence.get(name))
@@ -105,7 +102,6 @@ def write_report(
     folder: Path,
     record: ShiftRecord,
     evidence: Mapping[str, LineEvidence],
-    edition: Edition = NO_EDITION,
     templates: Templates = OURS,
     places: Mapping[str, str] = NOWHERE,
 ) -> tuple[Path, ...]:
@@ -118,7 +114,7 @@ def write_report(
     tuple of Path
         The files, the shift's page first.
     """
-    pages = pages_of(record, evidence, edition, templates, places)
+    pages = pages_of(record, evidence, templates, places)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")

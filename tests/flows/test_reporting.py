@@ -179,7 +179,9 @@ def test_a_damaged_version_is_refused_by_name_and_stops_no_other(
     assert result.exit_code == 1
     said = json.loads(result.stdout)
     early_one, *others = said["shifts"]
-    assert (said["index_error"] is not None) == (name in ("shift.json", "manifest.json"))
+    assert said["index_error"] is None
+    index = (Path(plant.storage) / "index.html").read_text("utf-8")
+    assert ("Cannot be read" in index) == (name in ("shift.json", "manifest.json"))
     assert str(path) in early_one["error"]
     assert early_one["version"] is None
     assert all(one["changed"] for one in others)
