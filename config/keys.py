@@ -158,7 +158,8 @@ LINE: Schema = {
 
 # What to do about a finding, by its code; its first word stands for all codes that begin with it.
 REACTION: Schema = {
-    code: Key(text(REACTION_LENGTH)) for code in (*sorted({code.partition(".")[0] for code in CODES}), *CODES)
+    code: Key(text(REACTION_LENGTH))
+    for code in (*sorted({code.partition(".")[0] for code in CODES}), *CODES)
 }
 
 FILE: Schema = {

@@ -226,7 +226,9 @@ def test_configuration_tables_are_those_of_the_loader(heading: str):
 def test_configuration_names_every_code_of_a_reaction_plan():
     table = table_below("docs/configuration.md", "## [reaction]")
     listed = {
-        f"{word}.{rest}" for word, (codes,) in table.items() for rest in re.findall(r"`(\w+)`", codes)
+        f"{word}.{rest}"
+        for word, (codes,) in table.items()
+        for rest in re.findall(r"`(\w+)`", codes)
     }
     assert listed == set(CODES)
     assert set(keys.REACTION) == {*CODES, *table}
