@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from qc.records import LineOutcome, LineStatus
 from reports.formatting import NOTHING, count, plural, share
 
-SLOT, BAR = 5, 4  # user units for a shift, and for its bar
+SLOT, BAR = 7, 5  # user units for a shift, and for its bar
 TOP, BASE, HEIGHT = 1.0, 21.0, 28.0
-LEAST_TOP = 0.05  # held share at the chart's top where the line never held so much
+LEAST_TOP = 0.01  # held share at the chart's top where the line never held so much
 SIGN = 2.0  # half the size of a sign below the base
 
 
