@@ -19,6 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import reports
+from flows.again import judge_of
 from flows.index import rebuild_index
 from flows.software import software
 from qc.errors import PointerMoved, ReadingsError, Where
@@ -150,7 +151,7 @@ def _attempt(
         if isinstance(outcome, Exception):
             _write_failure(plant, shift, attempt, name, outcome)
     findings = (*shift_findings(files), *_not_inspected(plant, attempt, names))
-    record, evidence = assemble(attempt, findings, software())
+    record, evidence = assemble(attempt, findings, software(), judge_of(plant))
     reports.write_report(attempt.folder / "report", record, evidence)
     return record, publish(attempt, {**run, "ended": _now()})
 

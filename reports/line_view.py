@@ -28,6 +28,7 @@ from reports.formatting import (
     share_interval,
     shorten,
 )
+from reports.hold_words import decided_told, judged_again, signed
 from reports.known_view import KnownView, known_of
 from reports.marks import tone
 from reports.trend_view import TrendView, trend_of
@@ -39,6 +40,7 @@ from reports.view import (
     counts_of,
     findings_of,
     header_of,
+    hold_href,
     line_href,
 )
 from reports.words import STATUS_MARKS, Mark, line_sentence
@@ -80,6 +82,11 @@ class HeldRow:
     conforming: str
     measured_at: str
     lot: str
+    remeasured: str
+    again: str
+    decided: str
+    signed: str
+    remark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,10 @@ class HeldView:
     complete: bool
     any_lot: bool
     any_time: bool
+    any_noted: bool
+    decided: str
+    open: str
+    sheet: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +264,10 @@ def _held(record: LineRecord, items: tuple[HeldItem, ...], scale: Scale) -> Held
         complete=len(items) >= total,
         any_lot=any(item.lot is not None for item in items),
         any_time=any(item.measured_at is not None for item in items),
+        any_noted=any(item.authorised_by is not None for item in items),
+        decided=count(total - record.open_holds) if record.open_holds < total else "",
+        open=count(record.open_holds),
+        sheet=hold_href(record.line.name) if record.open_holds and items else "",
     )
 
 
@@ -268,6 +283,11 @@ def _held_row(item: HeldItem, scale: Scale) -> HeldRow:
         conforming=CONFORMING[item.conforming],
         measured_at=NOTHING if item.measured_at is None else shorten(item.measured_at, 40),
         lot=NOTHING if item.lot is None else shorten(item.lot, 40),
+        remeasured="" if item.remeasured is None else scale.bare(item.remeasured),
+        again=judged_again(item),
+        decided=decided_told(item),
+        signed=signed(item),
+        remark=shorten(item.remark or "", 120),
     )
 
 

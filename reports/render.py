@@ -22,9 +22,10 @@ from markupsafe import Markup
 
 from qc.records import LineEvidence, ShiftRecord
 from reports.formatting import count, visible
+from reports.hold_view import has_sheet, hold_sheet
 from reports.line_view import line_page
 from reports.replay_view import ReplayPage
-from reports.view import line_href, shift_page
+from reports.view import hold_href, line_href, shift_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,9 @@ class IndexEntry:
 def write_report(
     folder: Path, record: ShiftRecord, evidence: Mapping[str, LineEvidence]
 ) -> tuple[Path, ...]:
-    """Write a shift's pages into `folder`: ``index.html`` and one ``line-NAME.html`` each line.
+    """Write a shift's pages into `folder`: ``index.html``, and ``line-NAME.html`` of each line.
+
+    A line with open holds also gets ``hold-NAME.html``, the sheet to fill in.
 
     A page is a function of record and evidence, byte for byte.
 
@@ -59,8 +62,11 @@ def write_report(
     """
     pages = {"index.html": _render("shift.html", shift_page(record, evidence))}
     for line in record.lines:
-        name = line.line.name
-        pages[line_href(name)] = _render("line.html", line_page(record, line, evidence.get(name)))
+        name, shown = line.line.name, evidence.get(line.line.name)
+        pages[line_href(name)] = _render("line.html", line_page(record, line, shown))
+        if shown is not None and has_sheet(line, shown):
+            sheet = hold_sheet(record, line, shown, line_href(name))
+            pages[hold_href(name)] = _render("hold.html", sheet)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")

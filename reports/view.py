@@ -196,6 +196,11 @@ def line_href(name: str) -> str:
     return f"line-{name}.html"
 
 
+def hold_href(name: str) -> str:
+    """File name of the sheet of a line's open holds."""
+    return f"hold-{name}.html"
+
+
 def shares_of(record: LineRecord) -> tuple[BatchShare, ...]:
     """Each batch's assigned part of the line's items."""
     shares, x = [], 0.0
@@ -220,10 +225,16 @@ def _line_row(record: LineRecord, evidence: LineEvidence | None) -> LineRow:
         happened=tuple(what_happened(record)),
         items=count(counts.items),
         held=held_text(record),
-        held_share=share(counts.held, counts.items) if inspected else "",
+        held_share=_held_share(record) if inspected else "",
         shares=shares_of(record) if counts.assigned else (),
         spark=_spark(record, evidence),
     )
+
+
+def _held_share(record: LineRecord) -> str:
+    decided = record.counts.held - record.open_holds
+    told = share(record.open_holds, record.counts.items)
+    return f"{told}, {count(decided)} more decided on" if decided else told
 
 
 def _spark(record: LineRecord, evidence: LineEvidence | None) -> str:

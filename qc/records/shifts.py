@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from qc.mixture import Tally
 from qc.plant import Line, Shift
 from qc.records.decisions import Counts, Dispositions, LineStatus, Verdict, Zone
 from qc.records.fits import BatchRecord, FitRecord
+from qc.records.holds import Holds
 from qc.records.inputs import Reject, SourceFile, WindowShift
 from qc.records.known import KnownBatches
 from qc.records.trend import BatchValues, ShiftValues, Trend
@@ -41,6 +43,8 @@ class LineRecord:
         None where the plant has no column of known batches.
     trend : Trend or None
         The line over its shifts; None where this shift was not assessed.
+    holds : Holds or None
+        What people decided on its held items; None where nothing is recorded.
     """
 
     line: Line
@@ -60,6 +64,12 @@ class LineRecord:
     error: str | None = None
     known: KnownBatches | None = None
     trend: Trend | None = None
+    holds: Holds | None = None
+
+    @property
+    def open_holds(self) -> int:
+        """Held items that nobody has decided on yet."""
+        return self.counts.held - (0 if self.holds is None else self.holds.decided)
 
     def values(self) -> ShiftValues | None:
         """What this shift adds to the trend; None where it was not assessed."""
@@ -111,7 +121,10 @@ class LineResult:
 
 @dataclass(frozen=True, slots=True)
 class HeldItem:
-    """An item on hold, as a report lists it; texts are exactly as recorded."""
+    """An item on hold, as a report lists it; texts are exactly as recorded.
+
+    The last ones are what people noted of it, and what the shift's fit says of its new reading.
+    """
 
     item_id: str
     reading: float
@@ -123,6 +136,15 @@ class HeldItem:
     conforming: bool | None
     measured_at: str | None
     lot: str | None
+    remeasured: float | None = None
+    decided: str | None = None
+    decided_batch: str | None = None
+    authorised_by: str | None = None
+    decided_on: date | None = None
+    remark: str | None = None
+    remeasured_disposition: str | None = None
+    remeasured_batch: str | None = None
+    remeasured_posterior: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +176,12 @@ class LineEvidence:
     tally : Tally or None
         This shift's valid readings; None where the line could not be read.
     held : tuple of HeldItem
-        The first held items (at most 100); the record's counts say how many there are.
+        The first held items (at most 100), open ones first; the record's counts say how many there
+        are.
+    open : tuple of HeldItem
+        The first held items that nobody has decided on (at most 2,000), for the sheet to fill in.
     """
 
     tally: Tally | None
     held: tuple[HeldItem, ...]
+    open: tuple[HeldItem, ...] = ()

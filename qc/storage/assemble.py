@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,17 +23,26 @@ from qc.storage.attempt import (
     parts_folder,
     remove,
 )
+from qc.storage.dispositions import read_records
+from qc.storage.holds import HeldOfLine, Items, Judge, is_settled, settle
 from qc.storage.items import write_parquet
 from qc.storage.json_text import from_json, to_json
+from qc.storage.published import PublishedVersion
+from qc.storage.schema import item_column
 
 
 def assemble(
-    attempt: Attempt, findings: tuple[Finding, ...], software: str
+    attempt: Attempt, findings: tuple[Finding, ...], software: str, judge: Judge | None = None
 ) -> tuple[ShiftRecord, dict[str, LineEvidence]]:
-    """Write the shift's tables and record.
+    """Write the shift's tables and record, with all that people decided on its held items.
 
-    A line that this attempt did not write is carried over from the base as it is; one that
-    neither has is absent.
+    A line that this attempt did not write is carried over from the base as it is, but for new
+    decisions; one that neither has is absent.
+
+    Parameters
+    ----------
+    judge : callable, optional
+        Judges the new readings of items that were measured again.
 
     Returns
     -------
@@ -38,31 +52,25 @@ def assemble(
     Raises
     ------
     StorageError
-        If a file cannot be written, or the base cannot be read.
+        If a file cannot be written, or the base or a record of decisions cannot be read.
     """
-    plant, base = attempt.plant, open_base(attempt)
-    if all(is_written(attempt, line.name) for line in plant.lines):
-        base = None  # nothing to carry over
-    old = {} if base is None else {line.line.name: line for line in base.record().lines}
-    base_tables = {} if base is None else {name: base.read_table(name) for name in MERGED}
+    plant = attempt.plant
+    stored = read_records(plant.storage, attempt.shift)
     records, parts, tallies = [], [], {}
-    for line in plant.lines:
-        if is_written(attempt, line.name):
-            record, own = _written(attempt, line.name)
-        else:
-            remove(items_folder(attempt, line.name))  # left by a write that failed
-            if line.name not in old:
-                continue
-            record, own = old[line.name], base_tables
+    for line in _lines(attempt):
+        tally = tables.tally_of(line.tables[published.TALLIES], line.name)
+        record, held = line.record, line.tables[published.HELD]
+        if not (line.carried and is_settled(record, stored)):
+            of_line = HeldOfLine(record, held, tally, line.items, item_column(plant.columns))
+            record, held = settle(of_line, stored, judge)
         records.append(record)
-        parts.append({name: tables.of_line(own[name], line.name) for name in MERGED})
-        tally = tables.tally_of(own[published.TALLIES], line.name)
+        parts.append({**line.tables, published.HELD: tables.settled(held)})
         if tally is not None:
             tallies[line.name] = tally
     shift = ShiftRecord(
         plant.name, plant.time_zone, attempt.shift, tuple(records), findings, software
     )
-    held = _merge(tables.HELD_SCHEMA, [part[published.HELD] for part in parts])
+    held = _merge(tables.SETTLED_SCHEMA, [part[published.HELD] for part in parts])
     rejects = _merge(tables.REJECT_SCHEMA, [part[published.REJECTS] for part in parts])
     merged = {
         published.HELD: held,
@@ -75,7 +83,48 @@ def assemble(
     with atomic.replacing(attempt.folder / published.HELD_CSV) as handle:
         tables.write_held_csv(held, plant.time_zone, handle)
     atomic.write_bytes(attempt.folder / published.RECORD, to_json(shift))
-    return shift, tables.evidence(shift, merged[published.TALLIES], held, published.SHOWN_HELD)
+    return shift, tables.evidence(shift, merged[published.TALLIES], held)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Line:
+    """A line of the version: written by this attempt, or carried over from the base."""
+
+    name: str
+    carried: bool
+    record: LineRecord
+    tables: dict[str, pa.Table]
+    items: Items
+
+
+def _lines(attempt: Attempt) -> Iterator[_Line]:
+    plant, base = attempt.plant, open_base(attempt)
+    if all(is_written(attempt, line.name) for line in plant.lines):
+        base = None  # nothing to carry over
+    old = {} if base is None else {line.line.name: line for line in base.record().lines}
+    base_tables = {} if base is None else {name: base.read_table(name) for name in MERGED}
+    for line in plant.lines:
+        name = line.name
+        if is_written(attempt, name):
+            record, own = _written(attempt, name)
+            items = partial(_own_items, items_folder(attempt, name))
+        else:
+            remove(items_folder(attempt, name))  # left by a write that failed
+            if base is None or name not in old:
+                continue
+            record, own = old[name], base_tables
+            items = partial(_base_items, base, name)
+        mine = {kind: tables.of_line(own[kind], name) for kind in MERGED}
+        yield _Line(name, not is_written(attempt, name), record, mine, items)
+
+
+def _own_items(folder: Path) -> Iterator[pa.Table]:
+    return (pq.ParquetFile(path).read() for path in sorted(folder.glob("part-*")))
+
+
+def _base_items(base: PublishedVersion, line: str) -> Iterator[pa.Table]:
+    entry = base.line(line)
+    return (base.read_table(path) for path in (() if entry is None else entry.items))
 
 
 def _written(attempt: Attempt, line: str) -> tuple[LineRecord, dict[str, pa.Table]]:
