@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qc.records import Decided, HeldItem, LineEvidence, LineRecord, ShiftRecord
+from qc.records import Decided, Disposition, HeldItem, LineEvidence, LineRecord, ShiftRecord
 from reports.formatting import NOTHING, count, plural, probability, shorten
 from reports.line_view import scale_of
 from reports.view import Header, header_of
@@ -54,8 +54,10 @@ def hold_sheet(
     scale = scale_of(record, evidence.tally)
 
     def row(item: HeldItem) -> SheetRow:
-        sure = NOTHING if item.posterior is None else probability(item.posterior)
-        likely = NOTHING if item.batch is None else f"{shorten(item.batch, 40)} {sure}"
+        # Of what fits no batch, the posterior says nothing: it is given that it is of some batch.
+        telling = item.posterior if item.disposition == Disposition.AMBIGUOUS.label else None
+        sure = "" if telling is None else f" {probability(telling)}"
+        likely = NOTHING if item.batch is None else f"{shorten(item.batch, 40)}{sure}"
         return SheetRow(
             item=shorten(item.item_id),
             lot=NOTHING if item.lot is None else shorten(item.lot, 40),
