@@ -25,4 +25,6 @@ def judge_of(plant: Plant) -> Judge:
 
 
 def _judge(plant: Plant, record: LineRecord, tally: Tally, readings: Floats) -> Dispositions | None:
+    if record.known is not None and record.known.anchored:
+        return None  # the stored tally does not tell known items from the others
     return judge_again(decided_again(plant, record, tally), record.counts, tally, readings)

@@ -42,11 +42,6 @@ class HoldSheet:
     batches: tuple[str, ...]
 
 
-def has_sheet(record: LineRecord, evidence: LineEvidence | None) -> bool:
-    """Whether there is anything to fill in."""
-    return evidence is not None and bool(evidence.open) and record.open_holds > 0
-
-
 def hold_sheet(
     shift: ShiftRecord, record: LineRecord, evidence: LineEvidence, href: str
 ) -> HoldSheet:

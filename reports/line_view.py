@@ -193,7 +193,7 @@ def line_page(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | N
             for zone in rule_of(record)
             if (words := scale.readings_in(zone.low, zone.high))
         ),
-        held=_held(record, evidence.held if evidence else (), scale),
+        held=_held(record, evidence, scale),
         method=None if record.status is LineStatus.ERROR else _method(record, scale),
         audit=audit_of(shift, record),
         before=_neighbour(names[at - 1]) if at else None,
@@ -255,7 +255,8 @@ def _batch(record: LineRecord, k: int, scale: Scale) -> BatchRow:
     )
 
 
-def _held(record: LineRecord, items: tuple[HeldItem, ...], scale: Scale) -> HeldView:
+def _held(record: LineRecord, evidence: LineEvidence | None, scale: Scale) -> HeldView:
+    items = evidence.held if evidence else ()
     total = record.counts.held
     return HeldView(
         rows=tuple(_held_row(item, scale) for item in items),
@@ -267,7 +268,7 @@ def _held(record: LineRecord, items: tuple[HeldItem, ...], scale: Scale) -> Held
         any_noted=any(item.authorised_by is not None for item in items),
         decided=count(total - record.open_holds) if record.open_holds < total else "",
         open=count(record.open_holds),
-        sheet=hold_href(record.line.name) if record.open_holds and items else "",
+        sheet=hold_href(record, evidence),
     )
 
 

@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 from qc.records import LineEvidence, ShiftRecord
 from reports.formatting import count, visible
-from reports.hold_view import has_sheet, hold_sheet
+from reports.hold_view import hold_sheet
 from reports.line_view import line_page
 from reports.replay_view import ReplayPage
 from reports.view import hold_href, line_href, shift_page
@@ -58,15 +58,17 @@ def write_report(
     Returns
     -------
     tuple of Path
-        The files, the shift's page first.
+        The files: the shift's page, the lines' pages, the sheets.
     """
     pages = {"index.html": _render("shift.html", shift_page(record, evidence))}
+    sheets = {}
     for line in record.lines:
         name, shown = line.line.name, evidence.get(line.line.name)
         pages[line_href(name)] = _render("line.html", line_page(record, line, shown))
-        if shown is not None and has_sheet(line, shown):
-            sheet = hold_sheet(record, line, shown, line_href(name))
-            pages[hold_href(name)] = _render("hold.html", sheet)
+        sheet = hold_href(line, shown)
+        if shown is not None and sheet:
+            sheets[sheet] = _render("hold.html", hold_sheet(record, line, shown, line_href(name)))
+    pages |= sheets
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")

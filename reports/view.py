@@ -196,9 +196,10 @@ def line_href(name: str) -> str:
     return f"line-{name}.html"
 
 
-def hold_href(name: str) -> str:
-    """File name of the sheet of a line's open holds."""
-    return f"hold-{name}.html"
+def hold_href(record: LineRecord, evidence: LineEvidence | None) -> str:
+    """File name of the sheet of a line's open holds; empty where there is nothing to fill in."""
+    any_open = evidence is not None and bool(evidence.open) and record.open_holds > 0
+    return f"hold-{record.line.name}.html" if any_open else ""
 
 
 def shares_of(record: LineRecord) -> tuple[BatchShare, ...]:

@@ -171,26 +171,12 @@ def _judge_row(row: FilledRow, against: HoldList) -> tuple[list[str], HoldDecisi
         wrong.append(_unknown_item(row, against.held))
     else:
         wrong += _other_reading(row, reading, line)
-    remeasured = _number(row.remeasured)
-    if row.remeasured and remeasured is None:
-        wrong.append(f"remeasured: {_shown(row.remeasured)} is not a number")
-    elif remeasured is not None and line is not None:
-        wrong += _no_reading(remeasured, line)
-    decided = _word(row.decided)
-    if row.decided and decided is None:
-        known = ", ".join(Decided)
-        wrong.append(f"decided: {_shown(row.decided)} is unknown; the words are {known}")
-    if not row.decided and not row.remeasured:
-        wrong.append("neither remeasured nor decided is filled in")
-    if line is not None and (decided is not None or not row.decided):
-        wrong += _wrong_batch(row, decided, line)
+    remeasured, decided = _number(row.remeasured), _word(row.decided)
+    wrong += _wrong_reading(row, remeasured, line)
+    wrong += _wrong_decision(row, decided, line)
     wrong += _wrong_name(row)
     day = _day(row.decided_on)
-    if day is None:
-        given = f"{_shown(row.decided_on)} is no date" if row.decided_on else "no date"
-        wrong.append(f"decided_on: {given}; write it as 2026-11-21")
-    elif day > against.today:
-        wrong.append(f"decided_on: {day} is in the future; today is {against.today}")
+    wrong += _wrong_day(row, day, against.today)
     if wrong or reading is None or day is None:
         return wrong, None
     batch, name = row.decided_batch or None, row.authorised_by
@@ -219,7 +205,11 @@ def _other_reading(row: FilledRow, reading: float, line: Line) -> list[str]:
     return [f"{said} {reading:g} {line.unit}; is it the list of another shift?"]
 
 
-def _no_reading(x: float, line: Line) -> list[str]:
+def _wrong_reading(row: FilledRow, x: float | None, line: Line | None) -> list[str]:
+    if not row.remeasured or (x is not None and line is None):
+        return []
+    if x is None or line is None:
+        return [f"remeasured: {_shown(row.remeasured)} is not a number"]
     reason = Reason(int(reasons_of(np.array([x]), line.gauge)[0]))
     if reason is Reason.CLEAR:
         return []
@@ -229,6 +219,23 @@ def _no_reading(x: float, line: Line) -> list[str]:
     if reason is Reason.SENTINEL:
         return [f"remeasured: {x:g} is what the gauge shows instead of a reading"]
     return [f"remeasured: {x:g} is not a number"]
+
+
+def _wrong_decision(row: FilledRow, decided: Decided | None, line: Line | None) -> list[str]:
+    if row.decided and decided is None:
+        known = ", ".join(Decided)
+        return [f"decided: {_shown(row.decided)} is unknown; the words are {known}"]
+    wrong = [] if line is None else _wrong_batch(row, decided, line)
+    if not row.decided and not row.remeasured:
+        wrong.insert(0, "neither remeasured nor decided is filled in")
+    return wrong
+
+
+def _wrong_day(row: FilledRow, day: date | None, today: date) -> list[str]:
+    if day is None:
+        given = f"{_shown(row.decided_on)} is no date" if row.decided_on else "no date"
+        return [f"decided_on: {given}; write it as 2026-11-21"]
+    return [f"decided_on: {day} is in the future; today is {today}"] if day > today else []
 
 
 def _wrong_batch(row: FilledRow, decided: Decided | None, line: Line) -> list[str]:

@@ -168,9 +168,9 @@ def _not_judged(n: int) -> Finding:
         "decided.not_judged",
         Severity.CAUTION,
         f"{_items(n)} measured again could not be judged by the new readings: a fit to the stored "
-        "tallies does not reach the published decisions again.",
+        "tallies is not the published one.",
         remedy="Inspect the shift again with this release; where known items inform the fit "
-        "(anchor_known), judge the new readings by the line's rule",
+        "(anchor_known), judge the new readings by the rule on the line's page",
     )
 
 

@@ -23,6 +23,7 @@ GRIDS = b"shiftmix.grids"  # in the metadata of tallies.parquet: line -> resolut
 GUARDED = r"^'*[=+\-@\t\r\n\x00]"  # what a spreadsheet may run, or what looks like our guard
 
 SHOWN_HELD = 100  # held items that a line's page lists
+SHOWN_DECIDED = 50  # of them decided on: their rows are longer, and a page stays below 120 kB
 SHEET_HELD = 2_000  # open ones on the sheet to fill in: some 100 sheets of paper
 
 TEXT, NUMBER, FLAG, WHOLE = pa.string(), pa.float64(), pa.bool_(), pa.int64()
@@ -208,7 +209,8 @@ def evidence(record: ShiftRecord, tallies: pa.Table, held: pa.Table) -> dict[str
         mine = settled(of_line(held, name))
         is_open = pc.is_null(mine["decided"])
         unsettled = mine.filter(is_open)
-        listed = pa.concat_tables([unsettled.slice(0, SHOWN_HELD), mine.filter(pc.invert(is_open))])
+        done = mine.filter(pc.invert(is_open)).slice(0, SHOWN_DECIDED)
+        listed = pa.concat_tables([unsettled.slice(0, SHOWN_HELD), done])
         found[name] = LineEvidence(
             tally_of(tallies, name),
             held_items(listed.slice(0, SHOWN_HELD), record.time_zone),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,30 @@ def test_the_policy_stops_what_escaping_would_let_through(opened, calm, tmp_path
     assert page.title() != "ran"
     assert sum("Content Security Policy" in complaint for complaint in complaints) == 2
     assert page.evaluate("getComputedStyle(document.querySelector('main')).display") == "block"
+
+
+@pytest.mark.parametrize("width", [320, 1200])
+def test_the_hold_list(opened, tmp_path, width):
+    """Silent, as wide as its window, readable; on paper it lies, with its head on each sheet."""
+    record, evidence = samples.shift()
+    one = evidence["A"]
+    evidence["A"] = replace(one, open=one.held)
+    *_, path = reports.write_report(tmp_path, record, evidence)
+    assert path.name == "hold-A.html"
+    page, complaints = opened(path, viewport={"width": width, "height": 900})
+    assert not complaints
+    assert page.locator("table.boxes tbody tr").count() == len(one.held)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    weak = page.evaluate((Path(__file__).parent / "contrast.js").read_text(encoding="utf-8"))
+    assert not weak, weak[:5]
+    page.emulate_media(media="print")
+    for part in (".running", ".boxes thead"):
+        display = f"getComputedStyle(document.querySelector('{part}')).display"
+        assert page.evaluate(display) == "table-header-group"
+    paper = page.pdf(prefer_css_page_size=True)
+    boxes = re.findall(rb"/MediaBox\s*\[0 0 ([\d.]+) ([\d.]+)\]", paper)
+    assert boxes
+    assert all(float(wide) > float(high) for wide, high in boxes)
 
 
 @pytest.mark.parametrize("scripts", [True, False])

@@ -478,12 +478,13 @@ def with_texts(payload: str) -> tuple[ShiftRecord, dict[str, LineEvidence]]:
             )
         )
     texts = {"item_id": payload, "batch": payload, "runner_up": payload, "lot": payload}
-    hostile = {
-        name: replace(
-            one, held=tuple(replace(item, **texts, measured_at=payload) for item in one.held[:3])
-        )
-        for name, one in evidence.items()
-    }
+    texts |= {"decided_batch": payload, "authorised_by": payload, "remark": payload}
+    texts |= {"decided": "regrade", "remeasured_disposition": "ambiguous"}
+    texts |= {"remeasured_batch": payload, "measured_at": payload}
+    hostile = {}
+    for name, one in evidence.items():
+        items = tuple(replace(item, **texts, remeasured=2.0) for item in one.held[:3])
+        hostile[name] = replace(one, held=items, open=items)
     changed = replace(
         record,
         plant=payload,

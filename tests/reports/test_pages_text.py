@@ -16,7 +16,9 @@ from reports.render import _environment
 from tests.reports import samples
 from tests.reports.parsing import Page, number, parse
 
-OUR_LINKS = re.compile(r"^(\.\./[a-z]+\.(csv|parquet|json)|line-[A-E]\.html|index\.html|#main)$")
+OUR_LINKS = re.compile(
+    r"^(\.\./[a-z]+\.(csv|parquet|json)|(line|hold)-[A-E]\.html|index\.html|#main)$"
+)
 
 
 @pytest.fixture(scope="module")
