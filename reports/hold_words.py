@@ -74,10 +74,11 @@ def decided_told(item: HeldItem) -> str:
 
 
 def signed(item: HeldItem) -> str:
-    """Who noted it and when; empty while nothing is noted."""
+    """Who noted it, when, and the remark; empty while nothing is noted."""
     if item.authorised_by is None:
         return ""
-    return f"{shorten(item.authorised_by, 60)}, {item.decided_on}"
+    remark = f": {shorten(item.remark, 120)}" if item.remark else ""
+    return f"{shorten(item.authorised_by, 60)}, {item.decided_on}{remark}"
 
 
 def _row(line: str, item: HeldItem, unit: str) -> tuple[str, ...]:

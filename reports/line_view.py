@@ -86,7 +86,6 @@ class HeldRow:
     again: str
     decided: str
     signed: str
-    remark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +287,6 @@ def _held_row(item: HeldItem, scale: Scale) -> HeldRow:
         again=judged_again(item),
         decided=decided_told(item),
         signed=signed(item),
-        remark=shorten(item.remark or "", 120),
     )
 
 

@@ -23,7 +23,7 @@ GRIDS = b"shiftmix.grids"  # in the metadata of tallies.parquet: line -> resolut
 GUARDED = r"^'*[=+\-@\t\r\n\x00]"  # what a spreadsheet may run, or what looks like our guard
 
 SHOWN_HELD = 100  # held items that a line's page lists
-SHOWN_DECIDED = 50  # of them decided on: their rows are longer, and a page stays below 120 kB
+SHOWN_DECIDED = 30  # of them decided on: their rows are longer, and a page stays below 120 kB
 SHEET_HELD = 2_000  # open ones on the sheet to fill in: some 100 sheets of paper
 
 TEXT, NUMBER, FLAG, WHOLE = pa.string(), pa.float64(), pa.bool_(), pa.int64()

@@ -84,7 +84,7 @@ def test_the_pages_count_what_is_open(tmp_path):
     page = parse(tmp_path / "line-A.html")
     assert f"Showing 100 of {line.counts.held}: 2 decided on, \n{n} still open" in page.text
     assert ("a", {"href": "hold-A.html"}) in page.tags
-    for words in ("scrap", "M. Weber, 2026-11-23", "cracked", "large 99.91\u202f%", "2.11"):
+    for words in ("scrap", "M. Weber, 2026-11-23: cracked", "large 99.91\u202f%", "2.11"):
         assert words in page.texts
     assert f"HOLD {n} of" in page.text
     assert "2 held items decided on." in page.text
@@ -163,6 +163,6 @@ def test_a_page_of_noted_items_stays_small(tmp_path):
     done = tuple(replace(item, decided="regrade", decided_batch="small") for item in again)
     n_open = len(done) - tables.SHOWN_DECIDED
     evidence["A"] = replace(one, held=(*again[:n_open], *done[n_open:]), open=again)
-    line = replace(record.lines[0], holds=Holds({"regrade": 51}, 101, ("a" * 64,)))
+    line = replace(record.lines[0], holds=Holds({"regrade": 31}, 101, ("a" * 64,)))
     reports.write_report(tmp_path, replace(record, lines=(line, *record.lines[1:])), evidence)
     assert (tmp_path / "line-A.html").stat().st_size <= 120_000
