@@ -34,6 +34,7 @@ CODES = (
     "identity.unreadable",
     "items.nonconforming",
     "items.too_few",
+    "items.unproven",
     "known.disagree",
     "line.cannot_sort",
     "line.error",

@@ -96,7 +96,8 @@ def test_own_templates_make_a_version_of_pages_alone(
     assert now.version == one["version"] != base.version
     assert now.manifest.supersedes == base.version
     own = {path.relative_to(now.folder).as_posix() for path in now.folder.rglob("*.*")}
-    pages = {"report/index.html", *(f"report/line-{name}.html" for name in "ABC")}
+    pages = {"report/index.html"}
+    pages |= {f"report/{kind}-{name}.html" for name in "ABC" for kind in ("line", "hold")}
     assert own == {*pages, "manifest.json", "run.json"}
     assert {entry.path for entry in now.manifest.files} == {
         *pages,
@@ -113,7 +114,7 @@ def test_own_templates_make_a_version_of_pages_alone(
     for page in loaded.report.parent.iterdir():
         assert "Springfield Works & Sons" in page.read_text()
         links = links_of(page)
-        assert {path.name for path in links} >= {"held.csv", "run.json", "manifest.json"}
+        assert {path.name for path in links} >= {"held.csv", "run.json"}
         assert all(path.exists() for path in links)
     index = Path(plant.storage) / "index.html"
     assert now.version in index.read_text()
@@ -238,8 +239,11 @@ def test_a_failing_template_of_the_index_stops_an_inspection_before_it_begins(
     assert caught.value.where.path == str(folder / "shifts.html")
 
 
+NO_SEAL = '{% import "partials/parts.html" as parts %}<!doctype html>{% block main %}{% endblock %}'
+
+
 def test_a_page_without_its_hash_is_refused(config: Path) -> None:
-    folder = with_templates(config, base_html="<!doctype html>{% block main %}{% endblock %}")
+    folder = with_templates(config, base_html=NO_SEAL)
     result = shiftmix("report", "--config", config, *EARLY)
     assert result.exit_code == 2
     assert "without its own hash" in result.stderr
