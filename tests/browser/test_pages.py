@@ -202,7 +202,8 @@ def plant_of(n: int) -> tuple[ShiftRecord, dict[str, LineEvidence]]:
 @pytest.fixture(scope="module")
 def hundreds(tmp_path_factory):
     path = tmp_path_factory.mktemp("hundreds") / "index.html"
-    path.write_text(
+    page = _render("shift.html", shift_page(*plant_of(500)), reports.OURS)
+    path.write_text(page, encoding="utf-8")
         _render("shift.html", shift_page(*plant_of(500)), reports.OURS), encoding="utf-8"
     )
     return path
