@@ -204,8 +204,6 @@ def hundreds(tmp_path_factory):
     path = tmp_path_factory.mktemp("hundreds") / "index.html"
     page = _render("shift.html", shift_page(*plant_of(500)), reports.OURS)
     path.write_text(page, encoding="utf-8")
-        _render("shift.html", shift_page(*plant_of(500)), reports.OURS), encoding="utf-8"
-    )
     return path
 
 
