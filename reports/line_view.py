@@ -42,9 +42,11 @@ from reports.view import (
     line_href,
     since_of,
 )
+from reports.what_if import what_if_of
 from reports.words import STATUS_MARKS, Mark, line_sentence
 from reports.zones import rule_of
 
+NOTES_A_ROW = 5  # so many notes weigh as much as a row of the list
 CONFORMING = {True: "yes", False: "no", None: NOTHING}
 
 
@@ -134,6 +136,7 @@ class LinePage:
     before_this: str
     capability: tuple[CapabilityRow, ...]
     quality: QualityView | None
+    what_if: str
     known: KnownView | None
     course: CourseView | None
     trend: TrendView | None
@@ -170,6 +173,7 @@ def line_page(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | N
         before_this=last_shift(record),
         capability=capability_of(record, scale),
         quality=quality_of(record, scale),
+        what_if=what_if_of(record, scale),
         known=known_of(record),
         course=course_view(record, shift.time_zone, scale),
         trend=trend_of(record),
@@ -215,7 +219,10 @@ def _gauge(record: LineRecord, scale: Scale) -> str:
 
 
 def _held(record: LineRecord, evidence: LineEvidence | None, scale: Scale) -> HeldView:
-    items = evidence.held if evidence else ()
+    listed = evidence.held if evidence else ()
+    # Notes lengthen a row; the page keeps its weight by listing fewer of the last ones.
+    noted = sum(item.authorised_by is not None for item in listed)
+    items = listed[: len(listed) - noted // NOTES_A_ROW]
     total = record.counts.held
     return HeldView(
         rows=tuple(_held_row(item, scale) for item in items),

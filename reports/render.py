@@ -3,7 +3,7 @@
 Every value is escaped (autoescape, always), a missing one is an error (StrictUndefined), and
 invisible characters become visible on their way out (`finalize`), in whatever slot they stand. A
 page needs no script, no network and no file beside it; its policy admits one style sheet and, where
-tables are sorted, one constant script, each named by its hash.
+tables are sorted or a line is played with, one constant script, each named by its hash.
 
 A page carries its own SHA-256, of its bytes with the hash's place left empty, so that it can be
 verified alone. A plant may put templates of its own in the place of ours; whatever fails in them is
@@ -243,11 +243,14 @@ def _style() -> dict[str, object]:
     """The style sheet and the script as markup, and the hashes by which a page's policy admits."""
     style, style_hash = _asset("report.css")
     script, script_hash = _asset("table.js")
+    what_if, what_if_hash = _asset("what_if.js")
     return {
         "style": style,
         "style_hash": style_hash,
         "table_script": script,
         "table_script_hash": script_hash,
+        "script": what_if,
+        "script_hash": what_if_hash,
     }
 
 
