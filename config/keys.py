@@ -25,6 +25,7 @@ from qc.findings import CODES
 from qc.plant import Layout, Spread
 
 MOST_BATCHES = 20
+REACTION_LENGTH = 200  # characters of what to do about a finding: a sentence or two
 # Names that become part of a path must be safe on every file system that may hold the results.
 WINDOWS_DEVICES = re.compile(r"(CON|PRN|AUX|NUL|COM\d|LPT\d)(\..*)?", re.IGNORECASE)
 
@@ -162,7 +163,8 @@ REPORT: Schema = {
 
 # What to do about a finding, by its code; its first word stands for all codes that begin with it.
 REACTION: Schema = {
-    code: Key(text(200)) for code in (*sorted({code.partition(".")[0] for code in CODES}), *CODES)
+    code: Key(text(REACTION_LENGTH))
+    for code in (*sorted({code.partition(".")[0] for code in CODES}), *CODES)
 }
 
 FILE: Schema = {

@@ -160,9 +160,7 @@ def _attempt(
     if has_only_pages_to_make(attempt):
         empty(attempt)
         return make_pages(attempt, templates, run)
-    before = "" if attempt.base is None else attempt.base.version
-    edition = reports.Edition(attempt.version, before)
-    reports.write_report(attempt.folder / "report", record, evidence, edition, templates)
+    reports.write_report(attempt.folder / "report", record, evidence, templates)
     return record, publish(attempt, run, templates.sha256)
 
 

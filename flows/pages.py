@@ -23,15 +23,13 @@ def make_pages(
         If a template of the plant's own fails.
     """
     basis = basis_of(attempt)
-    base, content = basis.base, (basis.record, basis.evidence)
-    as_then = reports.Edition(base.version, base.manifest.supersedes or "")
-    then = reports.pages_of(*content, as_then, templates, basis.places_then)
+    record = basis.record
+    then = reports.pages_of(record, basis.evidence_then, templates, basis.places_then)
     if has_pages(basis, then, templates.sha256):
-        return basis.record, keep_base(attempt, base)
-    edition = reports.Edition(attempt.version, base.version)
+        return record, keep_base(attempt, basis.base)
     folder = attempt.folder / "report"
-    reports.write_report(folder, *content, edition, templates, basis.places_now)
+    reports.write_report(folder, record, basis.evidence_now, templates, basis.places_now)
     published = publish_pages(
         attempt, basis, run, software=software(), templates_sha256=templates.sha256
     )
-    return basis.record, published
+    return record, published

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from qc.records import LineRecord, ShiftRecord
 from reports.formatting import NOTHING, count, plural, shorten
 
+MOST_ITEM_FILES = 5  # that are linked; they hold a million items each
+
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
@@ -43,10 +45,13 @@ class Audit:
     config_sha256: str
     input_sha256: str
     software: str
+    items: tuple[tuple[str, str], ...]
+    more_items: str
 
 
-def audit_of(shift: ShiftRecord, record: LineRecord) -> Audit:
-    """The audit part of a line's page."""
+def audit_of(shift: ShiftRecord, record: LineRecord, items: tuple[str, ...]) -> Audit:
+    """The audit part of a line's page; `items` are its items files, from the version's folder."""
+    more = len(items) - MOST_ITEM_FILES
     return Audit(
         files=tuple(
             FileRow(
@@ -78,4 +83,6 @@ def audit_of(shift: ShiftRecord, record: LineRecord) -> Audit:
         config_sha256=record.config_sha256,
         input_sha256=record.input_sha256,
         software=shift.software,
+        items=tuple((f"../{path}", path) for path in items[:MOST_ITEM_FILES]),
+        more_items=plural(more, "further file") if more > 0 else "",
     )

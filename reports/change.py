@@ -50,8 +50,10 @@ def since_words(run: Since | None) -> str:
         return ""
     if run.n_shifts == 1:
         return "new in this shift" if not run.or_before else ""
-    before = " or before" if run.or_before else ""
-    return f"since {run.date} {shorten(run.shift, 40)}{before}, {count(run.n_shifts)} shifts"
+    start, shifts = f"since {run.date} {shorten(run.shift, 40)}", count(run.n_shifts)
+    if run.or_before:
+        return f"{start} or before, {shifts} shifts or more"
+    return f"{start}, {shifts} shifts"
 
 
 def what_happened(shift: ShiftRecord, record: LineRecord) -> list[Told]:

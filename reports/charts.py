@@ -17,7 +17,7 @@ from qc.records import Floats
 
 MOST_BINS = 70
 FEWEST_BINS = 20
-CURVE_OFF = 0.15  # user units: a curve drawn that near to the true one looks the same
+CURVE_OFF = 0.2  # user units: a curve drawn that near to the true one looks the same
 ROUND_STEPS = (1, 2, 5)  # ticks of an axis
 ROUND_WIDTHS = (1, 2, 3, 4, 5, 6, 8)  # gauge steps, times a power of ten, that a bin may span
 

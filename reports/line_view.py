@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from qc.mixture import Tally
 from qc.records import (
-    BatchRecord,
     HeldItem,
     LineEvidence,
     LineRecord,
@@ -14,22 +13,20 @@ from qc.records import (
     ShiftRecord,
 )
 from reports.audit import Audit, audit_of
-from reports.capability_view import CapabilityRow, capability_of, limits_of
+from reports.batches_view import BatchRow, batch_row, last_shift
+from reports.capability_view import CapabilityRow, capability_of
+from reports.course_view import CourseView, course_view
 from reports.figure import Figure, draw
 from reports.formatting import (
     NOTHING,
     Scale,
     count,
-    fixed,
     plural,
     probability,
     setting,
-    share_estimate,
-    share_interval,
     shorten,
 )
 from reports.known_view import KnownView, known_of
-from reports.marks import tone
 from reports.quality_view import QualityView, quality_of
 from reports.trend_view import TrendView, trend_of
 from reports.trust import Check, report_card
@@ -47,25 +44,6 @@ from reports.words import STATUS_MARKS, Mark, line_sentence
 from reports.zones import rule_of
 
 CONFORMING = {True: "yes", False: "no", None: NOTHING}
-
-
-@dataclass(frozen=True, slots=True)
-class BatchRow:
-    """Parameters of a batch; empty texts where it was not run."""
-
-    tone: str
-    name: str
-    ran: bool
-    share: str
-    share_interval: str
-    mean: str
-    mean_interval: str
-    sd: str
-    sd_interval: str
-    nominal: str
-    limits: str
-    assigned: str
-    expected: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +121,11 @@ class LinePage:
     card: tuple[Check, ...]
     figure: Figure | None
     batches: tuple[BatchRow, ...]
+    before_this: str
     capability: tuple[CapabilityRow, ...]
     quality: QualityView | None
     known: KnownView | None
+    course: CourseView | None
     trend: TrendView | None
     zones: tuple[ZoneRow, ...]
     held: HeldView
@@ -176,10 +156,12 @@ def line_page(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | N
         counts=counts_of(record.counts),
         card=report_card(record, tally, scale),
         figure=draw("fig0", record, tally, scale) if tally is not None and drawable else None,
-        batches=tuple(_batch(record, k, scale) for k in range(len(record.batches))),
+        batches=tuple(batch_row(record, k, scale) for k in range(len(record.batches))),
+        before_this=last_shift(record),
         capability=capability_of(record, scale),
         quality=quality_of(record, scale),
         known=known_of(record),
+        course=course_view(record, shift.time_zone, scale),
         trend=trend_of(record),
         zones=tuple(
             ZoneRow(words, zone.disposition.label, _batch_name(record, zone.batch))
@@ -188,7 +170,7 @@ def line_page(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | N
         ),
         held=_held(record, evidence.held if evidence else (), scale),
         method=None if record.status is LineStatus.ERROR else _method(record, scale),
-        audit=audit_of(shift, record),
+        audit=audit_of(shift, record, evidence.items if evidence else ()),
         before=_neighbour(names[at - 1]) if at else None,
         after=_neighbour(names[at + 1]) if at + 1 < len(names) else None,
     )
@@ -220,32 +202,6 @@ def _gauge(record: LineRecord, scale: Scale) -> str:
     if gauge.range is not None:
         said.append(f"range {scale.span(*gauge.range)}")
     return ", ".join(said) or "nothing stated of the gauge"
-
-
-def _batch(record: LineRecord, k: int, scale: Scale) -> BatchRow:
-    row: BatchRecord = record.batches[k]
-    spec = record.line.batches[k]
-    if row.ran:
-        share = share_estimate(row.share, row.share_se)
-        interval = share_interval(row.share_low, row.share_high)
-    else:
-        bound = "" if row.share_high is None else f"at most {probability(row.share_high)}"
-        share, interval = "not run", bound
-    return BatchRow(
-        tone=tone(k),
-        name=shorten(row.name),
-        ran=row.ran,
-        share=share,
-        share_interval=interval,
-        mean=scale.estimate(row.mean, row.mean_se) if row.ran else "",
-        mean_interval=scale.interval(row.mean_low, row.mean_high) if row.ran else "",
-        sd=scale.estimate(row.sd, row.sd_se) if row.ran else "",
-        sd_interval=scale.interval(row.sd_low, row.sd_high) if row.ran else "",
-        nominal=NOTHING if spec.nominal is None else scale.reading(spec.nominal),
-        limits=limits_of(spec, scale),
-        assigned=count(row.assigned),
-        expected=fixed(row.expected, 0 if row.expected >= 100 else 1),
-    )
 
 
 def _held(record: LineRecord, items: tuple[HeldItem, ...], scale: Scale) -> HeldView:

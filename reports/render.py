@@ -17,8 +17,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -37,35 +36,18 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from qc.errors import ConfigError, Where
-from qc.records import LineEvidence, ShiftRecord
-from reports.formatting import count, visible
+from qc.records import LineEvidence, LineOutcome, LineStatus, ShiftRecord
+from reports.formatting import visible
+from reports.index_view import IndexEntry, Link, MissingShift, index_page
 from reports.line_view import line_page
 from reports.overrides import OURS, Templates, read_templates
 from reports.replay_view import ReplayPage
-from reports.shift_view import NO_EDITION, Edition, shift_page
+from reports.shift_view import shift_page
 from reports.view import line_href
 
 SEAL = '<code id="page-sha256">{}</code>'  # in base.html, empty
 BESIDE = re.compile(r'href="\.\./([a-z]+\.[a-z]+)"')  # a file of the version; no data can say this
 NOWHERE: Mapping[str, str] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class IndexEntry:
-    """A published shift in the index of all shifts.
-
-    Attributes
-    ----------
-    sentence : str
-        Its verdict.
-    href : str
-        Its page, as a path relative to the index.
-    """
-
-    date: date
-    shift: str
-    sentence: str
-    href: str
 
 
 def load_templates(folder: str | None) -> Templates:
@@ -82,14 +64,13 @@ def load_templates(folder: str | None) -> Templates:
             for name in templates.by_name:
                 _environment(templates).get_template(name)
         # The index is written after a version is published: what fails there has to fail here.
-        render_index("", [IndexEntry(date.min, "", "", "")], templates)
+        render_index("x", *_any_index(), templates)
     return templates
 
 
 def pages_of(
     record: ShiftRecord,
     evidence: Mapping[str, LineEvidence],
-    edition: Edition = NO_EDITION,
     templates: Templates = OURS,
     places: Mapping[str, str] = NOWHERE,
 ) -> dict[str, str]:
@@ -99,8 +80,6 @@ def pages_of(
 
     Parameters
     ----------
-    edition : Edition
-        The version that the pages belong to.
     templates : Templates
         What the plant has of its own.
     places : mapping of str to str
@@ -111,7 +90,7 @@ def pages_of(
     ConfigError
         If a template of the plant's own fails.
     """
-    pages = {"index.html": _render("shift.html", shift_page(record, evidence, edition), templates)}
+    pages = {"index.html": _render("shift.html", shift_page(record, evidence), templates)}
     for line in record.lines:
         name = line.line.name
         page = line_page(record, line, evidence.get(name))
@@ -123,7 +102,6 @@ def write_report(
     folder: Path,
     record: ShiftRecord,
     evidence: Mapping[str, LineEvidence],
-    edition: Edition = NO_EDITION,
     templates: Templates = OURS,
     places: Mapping[str, str] = NOWHERE,
 ) -> tuple[Path, ...]:
@@ -136,20 +114,24 @@ def write_report(
     tuple of Path
         The files, the shift's page first.
     """
-    pages = pages_of(record, evidence, edition, templates, places)
+    pages = pages_of(record, evidence, templates, places)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
     return tuple(folder / name for name in pages)
 
 
-def render_index(plant: str, entries: Sequence[IndexEntry], templates: Templates = OURS) -> str:
-    """The page of all published shifts; `entries` newest first (errors as `pages_of`)."""
-    days: dict[str, list[IndexEntry]] = {}
-    for entry in entries:
-        days.setdefault(entry.date.isoformat(), []).append(entry)
-    facts = {"plant": plant, "days": days, "n_shifts": count(len(entries))}
-    return _sealed(_filled("shifts.html", facts, templates))
+def render_index(
+    plant: str,
+    entries: Sequence[IndexEntry],
+    older: Sequence[IndexEntry] = (),
+    missing: Sequence[MissingShift] = (),
+    order: Sequence[str] = (),
+    templates: Templates = OURS,
+) -> str:
+    """The page of all published shifts, of what `index_page` takes (errors as `pages_of`)."""
+    page = index_page(plant, entries, older, missing, order)
+    return _sealed(_render("shifts.html", page, templates))
 
 
 def write_replay(path: Path, page: ReplayPage, templates: Templates = OURS) -> None:
@@ -159,7 +141,19 @@ def write_replay(path: Path, page: ReplayPage, templates: Templates = OURS) -> N
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _render(template: str, page: object, templates: Templates) -> str:
+def _any_index() -> tuple[list[IndexEntry], list[IndexEntry], list[MissingShift], list[str]]:
+    """An index with each kind of thing that it may show."""
+    day = date(2000, 2, 1)
+    line = LineOutcome("x", LineStatus.ACTION, 1, 2)
+    newest = [
+        IndexEntry(day, "b", "x", "x", (line,), (Link("x", "x"),)),
+        IndexEntry(day - timedelta(1), "b", "x", ""),
+    ]
+    older = [IndexEntry(day - timedelta(2), "b", "", "x")]
+    return newest, older, [MissingShift(day - timedelta(1), "a")], ["a", "b"]
+
+
+def _render(template: str, page: object, templates: Templates = OURS) -> str:
     return _filled(template, {"page": page}, templates)
 
 

@@ -31,30 +31,9 @@ HASH_SHOWN = 12  # hex digits of a hash in the header
 
 
 @dataclass(frozen=True, slots=True)
-class Edition:
-    """Which version of the results a page belongs to.
-
-    Attributes
-    ----------
-    version : str
-        Its name; empty where the page is of none.
-    supersedes : str
-        The version published before it, by name; empty where it is the first.
-    """
-
-    version: str = ""
-    supersedes: str = ""
-
-
-NO_EDITION = Edition()
-
-
-@dataclass(frozen=True, slots=True)
 class Provenance:
     """What a shift's page is made of: on every sheet of paper."""
 
-    version: str
-    supersedes: str
     config_sha256: str
     config_short: str
     software: str
@@ -119,9 +98,7 @@ class ShiftPage:
     spark_height: float = SPARK_HEIGHT
 
 
-def shift_page(
-    record: ShiftRecord, evidence: Mapping[str, LineEvidence], edition: Edition = NO_EDITION
-) -> ShiftPage:
+def shift_page(record: ShiftRecord, evidence: Mapping[str, LineEvidence]) -> ShiftPage:
     """The shift page of a record."""
     lead, _, rest = sentence(record).partition(". ")
     lines = worst_first(record)
@@ -130,7 +107,7 @@ def shift_page(
         worst = LineStatus.ACTION
     return ShiftPage(
         header=header_of(record),
-        provenance=_provenance(record, edition),
+        provenance=_provenance(record),
         lead=f"{lead}." if rest else lead,
         rest=rest,
         change=change_sentence(record),
@@ -144,16 +121,14 @@ def shift_page(
     )
 
 
-def _provenance(record: ShiftRecord, edition: Edition) -> Provenance:
+def _provenance(record: ShiftRecord) -> Provenance:
     """The configuration's hash is one over those of the lines, and over the reaction plan."""
     content = [
         [[line.line.name, line.config_sha256] for line in record.lines],
         sorted(record.reaction.items()),
     ]
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-    return Provenance(
-        edition.version, edition.supersedes, digest, digest[:HASH_SHOWN], record.software
-    )
+    return Provenance(digest, digest[:HASH_SHOWN], record.software)
 
 
 def _groups(

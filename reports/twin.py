@@ -28,7 +28,7 @@ def table(record: ShiftRecord) -> list[dict[str, str]]:
                 "last shift": visible(line_change(record, line)) or NOTHING,
                 "batches": visible(" · ".join(batch_shares(line))),
                 "what happened": visible(" ".join(_happened(one) for one in told)),
-                "to do": visible(" ".join(filter(None, (_to_do(one.to_do) for one in told))))
+                "to do": visible(" ".join(_to_do(one.to_do) for one in told if one.to_do.words))
                 or NOTHING,
             }
         )
@@ -63,7 +63,9 @@ def _happened(told: Told) -> str:
 
 
 def _to_do(advice: ToDo) -> str:
-    return f"{PLAN}{advice.words}" if advice.by_plan else advice.words
+    """The words as a sentence, since others may follow."""
+    stop = "" if advice.words.endswith((".", "!", "?")) or not advice.words else "."
+    return f"{PLAN if advice.by_plan else ''}{advice.words}{stop}"
 
 
 def _told(finding: Finding, record: ShiftRecord) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from qc.errors import ShiftmixError
 from qc.findings import Finding, Severity
 from qc.inspection.batches import batch_records
+from qc.inspection.course import course_of
 from qc.inspection.decision import Decision, decide
 from qc.inspection.disposition import GUARD, nothing_decided, stacked, zones
 from qc.inspection.fit_record import fit_record
@@ -26,6 +27,7 @@ from qc.plant import Line, Shift
 from qc.records import (
     NONE,
     Counts,
+    Course,
     Disposition,
     Dispositions,
     LastBatches,
@@ -84,7 +86,8 @@ def inspect_line(
     invalid = Counter(Reason(int(reason)).label for reason in reasons[~valid])
     decided = decide(line, tally, window, last, invalid, anchors(line, readings, valid, tally))
     findings = [*readings.findings, *of_gauge, *decided.findings]
-    findings.extend(_in_order(line, readings, valid, decided, tally))
+    course, in_order = _in_order(line, shift, readings, valid, decided, tally)
+    findings.extend(in_order)
     by_reading, index = _per_item(decided.by_reading, tally, readings, reasons)
     known = compare(line, readings, by_reading, index, decided.fitted)
     contradicted = disagreement(known)
@@ -116,6 +119,7 @@ def inspect_line(
         config_sha256=config_sha256,
         input_sha256=input_sha256,
         known=known,
+        course=course,
     )
     return LineResult(_with_trend(record, past), tally, by_reading, index)
 
@@ -156,26 +160,29 @@ def failed_line(
 
 def _in_order(
     line: Line,
+    shift: Shift,
     readings: LineReadings,
     valid: NDArray[np.bool_],
     decided: Decision,
     tally: Tally,
-) -> list[Finding]:
+) -> tuple[Course | None, list[Finding]]:
     """What the times of the items say of the batches; nothing without times or without a fit."""
     fitted, memberships = decided.fitted, decided.memberships
     if readings.measured_at is None or fitted is None or memberships is None:
-        return []
-    timed = valid & ~np.isnat(readings.measured_at)
-    times, x = readings.measured_at[timed], readings.values[timed]
-    index = tally.index(x)
+        return None, []
+    times, x = readings.measured_at[valid], readings.values[valid]
+    place, timed = tally.index(x), ~np.isnat(times)
     orders: list[BatchOrder | None] = []
     for b, k in enumerate(fitted.component):
         if k is None:
             orders.append(None)
             continue
         mean, sd = fitted.fit.mixture.means[k, 0], fitted.fit.mixture.sds[k]
-        orders.append(batch_order(times, x, memberships[index, b], float(mean), float(sd)))
-    return order_findings([batch.name for batch in line.batches], orders)
+        posterior = memberships[place[timed], b]
+        orders.append(batch_order(times[timed], x[timed], posterior, float(mean), float(sd)))
+    held = decided.by_reading.disposition != Disposition.ASSIGNED
+    course = course_of(shift, times, place, tally, held, memberships, orders)
+    return course, order_findings([batch.name for batch in line.batches], orders)
 
 
 def _per_item(

@@ -126,7 +126,10 @@ def trend_of(line: Line, past: Sequence[ShiftValues], now: ShiftValues) -> Trend
         if any(points):
             charts.append(_chart(b, charted, points, len(series)))
     return Trend(
-        tuple((values.date, values.shift) for values in shifts), tuple(charts), FEWEST_SHIFTS
+        tuple((values.date, values.shift) for values in shifts),
+        tuple(charts),
+        FEWEST_SHIFTS,
+        past[-1] if past else None,
     )
 
 

@@ -5,6 +5,7 @@ of a line's shift that is small: it is published as JSON, and reports are made f
 tally and the held items beside it) today and by any later release.
 """
 
+from qc.records.course import BatchCourse, Course
 from qc.records.decisions import (
     NONE,
     Bools,
@@ -62,6 +63,7 @@ from qc.records.trend import (
 __all__ = [
     "NONE",
     "Average",
+    "BatchCourse",
     "BatchOdds",
     "BatchRecord",
     "BatchValues",
@@ -74,6 +76,7 @@ __all__ = [
     "Confusion",
     "ControlLimits",
     "Counts",
+    "Course",
     "Cut",
     "Disposition",
     "Dispositions",

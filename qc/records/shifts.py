@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from qc.findings import Finding
 from qc.mixture import Tally
 from qc.plant import Line, Shift
+from qc.records.course import Course
 from qc.records.decisions import Counts, Dispositions, LineStatus, Verdict, Zone
 from qc.records.fits import BatchRecord, FitRecord
 from qc.records.inputs import Reject, SourceFile, WindowShift
@@ -42,6 +43,8 @@ class LineRecord:
         None where the plant has no column of known batches.
     trend : Trend or None
         The line over its shifts; None where this shift was not assessed.
+    course : Course or None
+        The shift in order of time; None where no times are recorded, or it was not assessed.
     """
 
     line: Line
@@ -61,6 +64,7 @@ class LineRecord:
     error: str | None = None
     known: KnownBatches | None = None
     trend: Trend | None = None
+    course: Course | None = None
 
     def values(self) -> ShiftValues | None:
         """What this shift adds to the trend; None where it was not assessed."""
@@ -166,7 +170,10 @@ class LineEvidence:
         This shift's valid readings; None where the line could not be read.
     held : tuple of HeldItem
         The first held items (at most 100); the record's counts say how many there are.
+    items : tuple of str
+        Files of the line's items, as paths from the version's folder.
     """
 
     tally: Tally | None
     held: tuple[HeldItem, ...]
+    items: tuple[str, ...] = ()

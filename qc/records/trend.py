@@ -126,8 +126,11 @@ class Trend:
         Production date and shift name, oldest first; the last is this shift.
     fewest : int
         Earlier values that control limits need.
+    last : ShiftValues or None
+        The shift before this one, with its standard errors; None where there is none.
     """
 
     shifts: tuple[tuple[date, str], ...]
     charts: tuple[Chart, ...]
     fewest: int
+    last: ShiftValues | None = None

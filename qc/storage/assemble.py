@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -13,6 +15,7 @@ from qc.storage.attempt import (
     MERGED,
     Attempt,
     is_written,
+    item_files,
     items_folder,
     open_base,
     parts_folder,
@@ -93,7 +96,9 @@ def assemble(
     with atomic.replacing(attempt.folder / published.HELD_CSV) as handle:
         tables.write_held_csv(held, plant.time_zone, handle)
     atomic.write_bytes(attempt.folder / published.RECORD, to_json(shift))
-    return shift, tables.evidence(shift, merged[published.TALLIES], held, published.SHOWN_HELD)
+    shown = tables.evidence(shift, merged[published.TALLIES], held, published.SHOWN_HELD)
+    items = {name: item_files(attempt, base, name) for name in shown}
+    return shift, {name: replace(one, items=items[name]) for name, one in shown.items()}
 
 
 def _written(attempt: Attempt, line: str) -> tuple[LineRecord, dict[str, pa.Table]]:

@@ -165,6 +165,20 @@ def open_base(attempt: Attempt) -> PublishedVersion | None:
     return published.open_version(attempt.folder.parent, attempt.pointer)
 
 
+def item_files(attempt: Attempt, base: PublishedVersion | None, line: str) -> tuple[str, ...]:
+    """The line's items files as paths from the attempt's folder: its own, or those of the base."""
+    carried = None if base is None or is_written(attempt, line) else base.line(line)
+    if base is not None and carried is not None:
+        return tuple(from_beside(path, base) for path in carried.items)
+    parts = sorted(items_folder(attempt, line).glob("part-*"))
+    return tuple(path.relative_to(attempt.folder).as_posix() for path in parts)
+
+
+def from_beside(path: str, base: PublishedVersion) -> str:
+    """A path of the base's manifest as it is seen from another version's folder."""
+    return path if path.startswith("../") else f"../{base.version}/{path}"
+
+
 def items_folder(attempt: Attempt, line: str) -> Path:
     """Where the attempt's items of a line are."""
     return attempt.folder / "items" / f"line={named(line)}"

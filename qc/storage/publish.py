@@ -19,8 +19,9 @@ from qc.storage.attempt import (
     Attempt,
     Published,
     discard,
+    from_beside,
     is_written,
-    items_folder,
+    item_files,
     open_base,
     remove,
 )
@@ -161,8 +162,7 @@ def _line_entry(
     name = record.line.name
     carried = None if base is None or is_written(attempt, name) else base.line(name)
     if base is not None and carried is not None:
-        return replace(carried, items=tuple(from_beside(path, base) for path in carried.items))
-    parts = sorted(items_folder(attempt, name).glob("part-*"))
+        return replace(carried, items=item_files(attempt, base, name))
     return LineEntry(
         line=name,
         status=record.status,
@@ -171,13 +171,8 @@ def _line_entry(
         config_sha256=record.config_sha256,
         input_sha256=record.input_sha256,
         inputs=record.files,
-        items=tuple(path.relative_to(attempt.folder).as_posix() for path in parts),
+        items=item_files(attempt, base, name),
     )
-
-
-def from_beside(path: str, base: PublishedVersion) -> str:
-    """A path of the base's manifest as it is seen from another version's folder."""
-    return path if path.startswith("../") else f"../{base.version}/{path}"
 
 
 def _carried_files(
@@ -213,8 +208,8 @@ def _by_path(entry: FileEntry) -> str:
 def _contents(files: Iterable[FileEntry]) -> dict[str, str]:
     """Name and hash of all that is a function of input, configuration and code.
 
-    A page is one of the record, the tables and the version's name: what it says cannot be new by
-    itself, only that it is there.
+    A page is one of the record and the tables, beside the places of the items' files as seen from
+    its version: what it says cannot be new by itself, only that it is there.
     """
     return {
         entry.name: "" if entry.name.startswith(PAGES) else entry.sha256

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from qc.errors import StorageError
 from qc.records import LineEvidence, ShiftRecord
 from qc.storage import published, tables
-from qc.storage.attempt import Attempt, Published, open_base
-from qc.storage.publish import from_beside, make_public, own_files
+from qc.storage.attempt import Attempt, Published, from_beside, open_base
+from qc.storage.publish import make_public, own_files
 from qc.storage.published import PAGES, FileEntry, PublishedVersion
 
 ITEMS = "items/"
@@ -25,14 +25,16 @@ class Basis:
 
     Attributes
     ----------
-    evidence : dict of str to LineEvidence
+    evidence_then, evidence_now : dict of str to LineEvidence
+        With the items' files as seen from the base and from the attempt.
     places_then, places_now : dict of str to str
         Where the version's files are, as seen from a page of the base and of the attempt.
     """
 
     base: PublishedVersion
     record: ShiftRecord
-    evidence: dict[str, LineEvidence]
+    evidence_then: dict[str, LineEvidence]
+    evidence_now: dict[str, LineEvidence]
     places_then: dict[str, str]
     places_now: dict[str, str]
 
@@ -64,7 +66,13 @@ def basis_of(attempt: Attempt) -> Basis:
     )
     then = {entry.name: f"../{entry.path}" for entry in _carried(base)}
     now = {entry.name: f"../{from_beside(entry.path, base)}" for entry in _carried(base)}
-    return Basis(base, record, evidence, then, now)
+    items = {line.line: line.items for line in base.manifest.lines}
+    evidence_then = {name: replace(one, items=items[name]) for name, one in evidence.items()}
+    evidence_now = {
+        name: replace(one, items=tuple(from_beside(path, base) for path in one.items))
+        for name, one in evidence_then.items()
+    }
+    return Basis(base, record, evidence_then, evidence_now, then, now)
 
 
 def has_pages(basis: Basis, pages: Mapping[str, str], templates_sha256: str) -> bool:

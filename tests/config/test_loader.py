@@ -416,3 +416,34 @@ def test_hidalgo_is_configured_by_k_alone():
     (line,) = plant.lines
     assert [batch.name for batch in line.batches] == ["batch 1", "batch 2", "batch 3"]
     assert (line.column, line.unit, line.gauge.resolution) == ("thickness_mm", "mm", 0.001)
+
+
+def plan(statements: str) -> str:
+    return GOOD + f"[reaction]\n{statements}\n"
+
+
+def test_a_reaction_plan_by_code_and_by_first_word(tmp_path):
+    text = '"hold.exceeded" = "Cage 3."\nfit = "Ring 230."\ntrend.drift = "Tell the setter."'
+    assert load(tmp_path, plan(text)).reaction == {
+        "hold.exceeded": "Cage 3.",
+        "fit": "Ring 230.",
+        "trend.drift": "Tell the setter.",
+    }
+    assert load(tmp_path, GOOD).reaction == {}
+
+
+@pytest.mark.parametrize(
+    ("statements", "said"),
+    [
+        ('hold.exceded = "x"', ['"hold.exceded": unknown key', 'did you mean "hold.exceeded"?']),
+        ('fitt = "x"', ["reaction.fitt: unknown key", 'did you mean "fit"?']),
+        ("hold = 3", ["reaction.hold = 3: must be text in quotes, 1 to 200"]),
+        (f'hold = "{"x" * 201}"', ["must be text in quotes, 1 to 200"]),
+        ('hold = ""', ["must be text in quotes, 1 to 200"]),
+        ('"fit.shape" = "a"\nfit.shape = "b"', ["reaction.fit.shape: stated twice"]),
+    ],
+)
+def test_a_wrong_reaction_plan_is_refused(tmp_path, statements, said):
+    (problem,) = problems(tmp_path, plan(statements))
+    for words in said:
+        assert words in problem

@@ -24,6 +24,7 @@ from config.schema import Kind, Table
 from flows.cli import app
 from flows.one_shift import inspect
 from qc import Fit, Mixture, Tally, fit_mixture
+from qc.findings import CODES
 from qc.mixture import fit_tally
 from qc.plant import Batch, Columns, Gauge, Line, Plant, Policy
 from qc.records import LineRecord
@@ -222,6 +223,18 @@ def test_configuration_tables_are_those_of_the_loader(heading: str):
             assert stated == f'"{real}"', name
         else:
             assert stated is None, name
+
+
+def test_configuration_names_every_code_of_a_reaction_plan():
+    table = table_below("docs/configuration.md", "## [reaction]")
+    listed = {
+        f"{word}.{rest}"
+        for word, (codes,) in table.items()
+        for rest in re.findall(r"`(\w+)`", codes)
+    }
+    assert listed == set(CODES)
+    assert set(keys.REACTION) == {*CODES, *table}
+    assert f"up to {keys.REACTION_LENGTH} characters" in text_of("docs/configuration.md")
 
 
 # docs/past-shifts.md

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from qc.records import Confusion, Cut, Forecast, Separation
+from qc.records import BatchCourse, Confusion, Course, Cut, Forecast, Separation
 
 THRESHOLDS = (0.8, 0.9, 0.95, 0.99, 0.999)
 APART = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
@@ -76,3 +76,34 @@ def cuts(zones, shares, means, sds, threshold) -> tuple[Cut, ...]:
             root = brentq(lambda x, at=at: odds(x) - at, means[a], means[b])
             found.append(Cut(float(root), sds[a] / 100, *sides))
     return tuple(found)
+
+
+def quantile(values, level) -> float:
+    """A reading of the gauge, not one between two of them."""
+    return float(np.quantile(values, level, method="inverted_cdf"))
+
+
+def course(shift, at, batch, x, kind, blocks=24) -> Course:
+    """Blocks of a shift by the true batches; `at` is each item's share of the shift's time."""
+    block = (at * blocks).astype(int)
+    length = shift.end - shift.start
+    batches = []
+    for b in np.unique(batch):
+        own = batch == b
+        values = [x[own & (block == t)] for t in range(blocks)]
+        told = [len(v) >= 10 for v in values]
+        mean, low, high = (
+            tuple(float(f(v)) if ok else None for v, ok in zip(values, told, strict=True))
+            for f in (np.mean, lambda v: quantile(v, 0.05), lambda v: quantile(v, 0.95))
+        )
+        start, end = (shift.start + length * float(q) for q in np.quantile(at[own], (0.05, 0.95)))
+        counts = tuple(float(len(v)) for v in values)
+        batches.append(BatchCourse(int(b), counts, mean, low, high, start, end, 0.04, 1.3))
+    held = kind > 0
+    return Course(
+        tuple(int(n) for n in np.bincount(block, minlength=blocks)),
+        tuple(int(n) for n in np.bincount(block[held], minlength=blocks)),
+        0,
+        0,
+        tuple(batches),
+    )

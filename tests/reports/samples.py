@@ -35,6 +35,7 @@ from qc.records import (
     Reject,
     ShiftPast,
     ShiftRecord,
+    ShiftValues,
     Sign,
     Since,
     SourceFile,
@@ -252,8 +253,9 @@ def mixed(
         ),
         config_sha256=sha256(repr(line)),
         input_sha256=sha256(path + "input"),
+        course=expected.course(NIGHT, rng.random(n), batch, x, kind),
     )
-    return record, LineEvidence(tally, items)
+    return record, LineEvidence(tally, items, (f"items/line={line.name}/part-00000.parquet",))
 
 
 def disposed(line, x, shares, means, sds, background):
@@ -369,6 +371,16 @@ def trend_of(line: Line, n: int, *, gaps: tuple[int, ...] = ()) -> Trend:
     return Trend(shifts, tuple(charts), 8)
 
 
+def before(record: LineRecord) -> ShiftValues:
+    """A shift before with the record's parameters, but for the first batch's mean and sd."""
+    values = record.values()
+    assert values is not None
+    first = values.batches[0]
+    assert first.mean_se is not None
+    moved = replace(first, mean=first.mean + 10 * first.mean_se, sd=first.sd + first.mean_se)
+    return replace(values, shift="late", batches=(moved, *values.batches[1:]))
+
+
 def pins() -> tuple[LineRecord, LineEvidence]:
     """Three sizes, one of them off its nominal."""
     findings = (
@@ -395,7 +407,8 @@ def pins() -> tuple[LineRecord, LineEvidence]:
         verdict=Verdict.SUSPECT,
         status=LineStatus.ACTION,
     )
-    return replace(record, trend=trend_of(PINS, 26, gaps=(4, 5, 11))), evidence
+    trend = trend_of(PINS, 26, gaps=(4, 5, 11))
+    return replace(record, trend=replace(trend, last=before(record))), evidence
 
 
 def rods() -> tuple[LineRecord, LineEvidence]:
@@ -516,7 +529,14 @@ def with_texts(payload: str) -> tuple[ShiftRecord, dict[str, LineEvidence]]:
                 rejects=tuple(Reject(payload, payload, 3, payload, payload, payload) for _ in "x"),
                 trend=line.trend
                 and replace(
-                    line.trend, shifts=tuple((day, payload) for day, _ in line.trend.shifts)
+                    line.trend,
+                    shifts=tuple((day, payload) for day, _ in line.trend.shifts),
+                    last=line.trend.last
+                    and replace(
+                        line.trend.last,
+                        shift=payload,
+                        batches=tuple(replace(b, name=payload) for b in line.trend.last.batches),
+                    ),
                 ),
                 error=payload if line.error else None,
             )

@@ -29,7 +29,7 @@ def shown(tmp_path):
         reports.write_report(tmp_path, replace(record, lines=lines), evidence)
         text = re.sub(r"\s*\n\s*", "\n", parse(tmp_path / f"line-{name}.html").text)
         _, found, after = text.partition("\nKnown batches\n")
-        return (found and after.partition("\nEvery row, once\n")[0]), text
+        return (found and after.partition("\nF\nItems on hold\n")[0]), text
 
     return page_of
 
