@@ -58,6 +58,7 @@ from qc.records.trend import (
     ShiftValues,
     Sign,
     Trend,
+    TrendBaseline,
 )
 
 __all__ = [
@@ -112,6 +113,7 @@ __all__ = [
     "SourceFile",
     "SourceState",
     "Trend",
+    "TrendBaseline",
     "Verdict",
     "WindowShift",
     "WindowTally",

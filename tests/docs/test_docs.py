@@ -190,6 +190,8 @@ SECTIONS = {
     "## [plant.columns]": (keys.COLUMNS, Columns),
     "## [[shift]]": (keys.SHIFT, None),
     "## [policy]": (keys.POLICY, Policy),
+    "## [trend]": (keys.TREND, None),
+    "### baseline": (keys.BASELINE, None),
     "## [report]": (keys.REPORT, Plant),
     "## [[line]]": (keys.LINE, Line),
     "## gauge": (keys.GAUGE, Gauge),
