@@ -215,6 +215,51 @@ def replay(
     raise typer.Exit(replay_and_tell(config, policy, *days, shift, line, truth, page, as_json=json))
 
 
+dispositions = typer.Typer(
+    help="What people decided on held items: import a filled-in list, list what is open.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(dispositions, name="dispositions")
+
+
+@dispositions.command("import")
+def import_decisions(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A filled-in held.csv, or the same as Parquet.")
+    ],
+    config: Config = Path("plant.toml"),
+    date: Day = None,
+    shift: ShiftName = "",
+    json: AsJson = False,
+) -> None:
+    """Record what was decided on a shift's held items, and publish its next version.
+
+    The file is recorded whole or, if anything is wrong with it, not at all: exit code 1.
+    """
+    from flows.dispositions import import_and_tell
+
+    day = None if date is None else date.date()
+    raise typer.Exit(import_and_tell(config, file, day, shift, as_json=json))
+
+
+@dispositions.command("list")
+def list_decisions(
+    config: Config = Path("plant.toml"),
+    date: Day = None,
+    shift: ShiftName = "",
+    only_open: Annotated[
+        bool, typer.Option("--open", help="Only items that nobody has decided on.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """List a published shift's held items with what was decided on them."""
+    from flows.dispositions import list_and_tell
+
+    day = None if date is None else date.date()
+    raise typer.Exit(list_and_tell(config, day, shift, only_open=only_open, as_json=json))
+
+
 @app.command()
 def report(
     config: Config = Path("plant.toml"),

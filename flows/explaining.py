@@ -8,13 +8,13 @@ from datetime import date
 from pathlib import Path
 
 from config import load_plant
+from flows.again import decided_again
 from flows.software import software
-from qc.inspection.decision import decide
 from qc.inspection.explain import agrees, reckon
 from qc.plant import Plant
 from qc.records import Explanation, Reckoning
 from qc.storage.lookup import FoundItem, find_item, item_sources
-from qc.storage.past import own_batches, recorded_window, stored_tally
+from qc.storage.past import stored_tally
 from reports.explanation import explained
 
 
@@ -85,9 +85,7 @@ def _reckoned(plant: Plant, found: FoundItem) -> tuple[Reckoning | None, bool | 
     if item is None or item.reading is None or item.disposition == "invalid":
         return None, None
     tally = stored_tally(found.version, record.line.name)
-    window = recorded_window(plant.storage, record)
-    invalid = record.counts.invalid_by_reason
-    decided = decide(record.line, tally, window, own_batches(record), invalid)
+    decided = decided_again(plant, record, tally)
     if decided.rule is None:
         return None, item.disposition == "unassessed"
     reckoned = reckon(record.line, decided, tally, item.reading)

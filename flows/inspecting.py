@@ -114,6 +114,7 @@ def _line(record: LineRecord) -> dict[str, object]:
         "rows": counts.rows,
         "assigned": counts.assigned,
         "held": counts.held,
+        "open": record.open_holds,
         "ambiguous": counts.ambiguous,
         "atypical": counts.atypical,
         "unassessed": counts.unassessed,

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import reports
+from flows.again import judge_of
 from flows.index import rebuild_index
 from flows.pages import make_pages
 from flows.software import software
@@ -155,7 +156,9 @@ def _attempt(
         if isinstance(outcome, Exception):
             _write_failure(plant, shift, attempt, name, outcome)
     findings = (*shift_findings(files), *_not_inspected(plant, attempt, names))
-    record, evidence = assemble(attempt, findings, software(), history)
+    record, evidence = assemble(
+        attempt, findings, software(), history=history, judge=judge_of(plant)
+    )
     run = {**run, "ended": _now()}
     if has_only_pages_to_make(attempt):
         empty(attempt)

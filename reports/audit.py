@@ -83,6 +83,8 @@ def audit_of(shift: ShiftRecord, record: LineRecord, items: tuple[str, ...]) -> 
         config_sha256=record.config_sha256,
         input_sha256=record.input_sha256,
         software=shift.software,
-        items=tuple((f"../{path}", path) for path in items[:MOST_ITEM_FILES]),
+        items=tuple(
+            (f"../{path}", path[path.index("items/") :]) for path in items[:MOST_ITEM_FILES]
+        ),
         more_items=plural(more, "further file") if more > 0 else "",
     )

@@ -26,6 +26,7 @@ from reports.formatting import (
     setting,
     shorten,
 )
+from reports.hold_words import decided_told, judged_again, signed
 from reports.known_view import KnownView, known_of
 from reports.quality_view import QualityView, quality_of
 from reports.trend_view import TrendView, trend_of
@@ -37,6 +38,7 @@ from reports.view import (
     counts_of,
     findings_of,
     header_of,
+    hold_href,
     line_href,
     since_of,
 )
@@ -60,6 +62,10 @@ class HeldRow:
     conforming: str
     measured_at: str
     lot: str
+    remeasured: str
+    again: str
+    decided: str
+    signed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,10 @@ class HeldView:
     complete: bool
     any_lot: bool
     any_time: bool
+    any_noted: bool
+    decided: str
+    open: str
+    sheet: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +178,7 @@ def line_page(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | N
             for zone in rule_of(record)
             if (words := scale.readings_in(zone.low, zone.high))
         ),
-        held=_held(record, evidence.held if evidence else (), scale),
+        held=_held(record, evidence, scale),
         method=None if record.status is LineStatus.ERROR else _method(record, scale),
         audit=audit_of(shift, record, evidence.items if evidence else ()),
         before=_neighbour(names[at - 1]) if at else None,
@@ -204,7 +214,8 @@ def _gauge(record: LineRecord, scale: Scale) -> str:
     return ", ".join(said) or "nothing stated of the gauge"
 
 
-def _held(record: LineRecord, items: tuple[HeldItem, ...], scale: Scale) -> HeldView:
+def _held(record: LineRecord, evidence: LineEvidence | None, scale: Scale) -> HeldView:
+    items = evidence.held if evidence else ()
     total = record.counts.held
     return HeldView(
         rows=tuple(_held_row(item, scale) for item in items),
@@ -213,6 +224,10 @@ def _held(record: LineRecord, items: tuple[HeldItem, ...], scale: Scale) -> Held
         complete=len(items) >= total,
         any_lot=any(item.lot is not None for item in items),
         any_time=any(item.measured_at is not None for item in items),
+        any_noted=any(item.authorised_by is not None for item in items),
+        decided=count(total - record.open_holds) if record.open_holds < total else "",
+        open=count(record.open_holds),
+        sheet=hold_href(record, evidence),
     )
 
 
@@ -228,6 +243,10 @@ def _held_row(item: HeldItem, scale: Scale) -> HeldRow:
         conforming=CONFORMING[item.conforming],
         measured_at=NOTHING if item.measured_at is None else shorten(item.measured_at, 40),
         lot=NOTHING if item.lot is None else shorten(item.lot, 40),
+        remeasured="" if item.remeasured is None else scale.bare(item.remeasured),
+        again=judged_again(item),
+        decided=decided_told(item),
+        signed=signed(item),
     )
 
 

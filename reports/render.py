@@ -38,12 +38,13 @@ from markupsafe import Markup
 from qc.errors import ConfigError, Where
 from qc.records import LineEvidence, LineOutcome, LineStatus, ShiftRecord
 from reports.formatting import visible
+from reports.hold_view import hold_sheet
 from reports.index_view import IndexEntry, Link, MissingShift, index_page
 from reports.line_view import line_page
 from reports.overrides import OURS, Templates, read_templates
 from reports.replay_view import ReplayPage
 from reports.shift_view import shift_page
-from reports.view import line_href
+from reports.view import hold_href, line_href
 
 SEAL = '<code id="page-sha256">{}</code>'  # in base.html, empty
 BESIDE = re.compile(r'href="\.\./([a-z]+\.[a-z]+)"')  # a file of the version; no data can say this
@@ -91,10 +92,15 @@ def pages_of(
         If a template of the plant's own fails.
     """
     pages = {"index.html": _render("shift.html", shift_page(record, evidence), templates)}
+    sheets = {}
     for line in record.lines:
-        name = line.line.name
-        page = line_page(record, line, evidence.get(name))
-        pages[line_href(name)] = _render("line.html", page, templates)
+        name, shown = line.line.name, evidence.get(line.line.name)
+        pages[line_href(name)] = _render("line.html", line_page(record, line, shown), templates)
+        sheet = hold_href(line, shown)
+        if shown is not None and sheet:
+            content = hold_sheet(record, line, shown, line_href(name))
+            sheets[sheet] = _render("hold.html", content, templates)
+    pages |= sheets
     return {name: _sealed(_placed(text, places)) for name, text in pages.items()}
 
 
@@ -105,14 +111,16 @@ def write_report(
     templates: Templates = OURS,
     places: Mapping[str, str] = NOWHERE,
 ) -> tuple[Path, ...]:
-    """Write a shift's pages into `folder`: ``index.html`` and one ``line-NAME.html`` each line.
+    """Write a shift's pages into `folder`: ``index.html``, and ``line-NAME.html`` of each line.
+
+    A line with open holds also gets ``hold-NAME.html``, the sheet to fill in.
 
     Parameters and errors are those of `pages_of`.
 
     Returns
     -------
     tuple of Path
-        The files, the shift's page first.
+        The files: the shift's page, the lines' pages, the sheets.
     """
     pages = pages_of(record, evidence, templates, places)
     folder.mkdir(parents=True, exist_ok=True)
@@ -256,6 +264,8 @@ def _style() -> dict[str, object]:
 
 
 def _asset(name: str) -> tuple[Markup, str]:
-    text = (files("reports") / "assets" / name).read_text(encoding="utf-8")
+    source = (files("reports") / "assets" / name).read_text(encoding="utf-8")
+    # Indentation is for who reads the source: each page would carry it.
+    text = "\n".join(line.strip() for line in source.splitlines() if line.strip())
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return Markup(text), f"sha256-{digest}"  # noqa: S704 - our own file

@@ -168,7 +168,7 @@ def _line_row(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | N
         happened=tuple(what_happened(shift, record)),
         items=count(counts.items),
         held=held_text(record),
-        held_share=share(counts.held, counts.items) if inspected else "",
+        held_share=_held_share(record) if inspected else "",
         then=_then(shift, record),
         shares=shares_of(record) if counts.assigned else (),
         spark=_spark(record, evidence),
@@ -185,6 +185,12 @@ def _then(shift: ShiftRecord, record: LineRecord) -> Then | None:
     if then is None:
         return Then(None, "not inspected")
     return Then(STATUS_MARKS[then.status], f"held {held_change(record, then)}")
+
+
+def _held_share(record: LineRecord) -> str:
+    decided = record.counts.held - record.open_holds
+    told = share(record.open_holds, record.counts.items)
+    return f"{told}, {count(decided)} more decided on" if decided else told
 
 
 def _spark(record: LineRecord, evidence: LineEvidence | None) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from qc.findings import Finding
-from qc.records import Counts, LineRecord, ShiftRecord, Since
+from qc.records import Counts, LineEvidence, LineRecord, ShiftRecord, Since
 from reports.change import NO_PLAN, ToDo, since_words, to_do
 from reports.formatting import count, share, shift_times, shorten
 from reports.marks import tone
@@ -156,6 +156,12 @@ def line_href(name: str) -> str:
 def since_of(shift: ShiftRecord, record: LineRecord) -> dict[str, Since]:
     """The runs of a line's findings, by code."""
     return {} if shift.past is None else shift.past.since_of(record.line.name)
+
+
+def hold_href(record: LineRecord, evidence: LineEvidence | None) -> str:
+    """File name of the sheet of a line's open holds; empty where there is nothing to fill in."""
+    any_open = evidence is not None and bool(evidence.open) and record.open_holds > 0
+    return f"hold-{record.line.name}.html" if any_open else ""
 
 
 def shares_of(record: LineRecord) -> tuple[BatchShare, ...]:

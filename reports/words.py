@@ -62,7 +62,8 @@ def sentence_of(lines: Sequence[LineOutcome], urgent: int) -> str:
     """The same of what became of each line; `urgent` findings on the whole shift need action."""
     if not lines:
         return "No line is configured for this shift."
-    held = sum(line.held for line in lines)
+    held = sum(line.held - line.decided for line in lines)
+    decided = sum(line.decided for line in lines)
     lost = [line.line for line in lines if line.status is LineStatus.ERROR]
     to_hold = [plural(held, "item")] if held else []
     if lost:
@@ -71,27 +72,30 @@ def sentence_of(lines: Sequence[LineOutcome], urgent: int) -> str:
         noun = "line" if len(lost) == 1 else "lines"
         to_hold.append(f"all of {noun} {names}" if few else f"all of {count(len(lost))} lines")
     lead = f"HOLD {' and '.join(to_hold)}." if to_hold else "Nothing to hold."
+    settled = f" {plural(decided, 'held item')} decided on." if decided else ""
     tail = f" {plural(urgent, 'finding')} on the shift as a whole." if urgent else ""
-    return f"{lead} {_line_counts(lines)}.{tail}"
+    return f"{lead} {_line_counts(lines)}.{tail}{settled}"
 
 
 def line_sentence(record: LineRecord) -> str:
     """The verdict of one line in words."""
-    counts, batches = record.counts, record.line.batches
+    counts, batches, held = record.counts, record.line.batches, record.open_holds
+    decided = counts.held - held
+    settled = f" {plural(decided, 'held item')} decided on." if decided else ""
     if record.status is LineStatus.ERROR:
         return "HOLD all items. This line could not be inspected: none of them has a verdict."
     if record.status is LineStatus.NOT_ASSESSED:
         return (
-            f"HOLD {plural(counts.held, 'item')}. This line's shift was not assessed: "
-            "no item has a batch."
+            f"HOLD {plural(held, 'item')}. This line's shift was not assessed: "
+            f"no item has a batch.{settled}"
         )
     items = plural(counts.items, "item")
-    held = f"HOLD {count(counts.held)} of {items}." if counts.held else f"Hold none of {items}."
+    lead = f"HOLD {count(held)} of {items}." if held else f"Hold none of {items}."
     ran = [shorten(batch.name, 40) for batch in record.batches if batch.ran]
     which = " and ".join([", ".join(ran[:-1]), ran[-1]] if len(ran) > 1 else ran)
     what = f" {count(len(ran))} of {plural(len(batches), 'batch', 'batches')} ran: {which}."
     doubt = " The fit is suspect: how many batches are wrong is not promised."
-    return held + what + (doubt if record.verdict is Verdict.SUSPECT else "")
+    return lead + settled + what + (doubt if record.verdict is Verdict.SUSPECT else "")
 
 
 def batch_shares(record: LineRecord) -> list[str]:
@@ -103,8 +107,8 @@ def batch_shares(record: LineRecord) -> list[str]:
 
 
 def held_text(record: LineRecord) -> str:
-    """Items on hold; an uninspected line holds all that it has."""
-    return "all" if record.status is LineStatus.ERROR else count(record.counts.held)
+    """Items on hold and not decided on; an uninspected line holds all that it has."""
+    return "all" if record.status is LineStatus.ERROR else count(record.open_holds)
 
 
 def _line_counts(lines: Sequence[LineOutcome]) -> str:

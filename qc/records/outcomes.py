@@ -10,12 +10,13 @@ from qc.records.decisions import LineStatus
 
 @dataclass(frozen=True, slots=True)
 class LineOutcome:
-    """What became of a line in one shift; `held` of `items` are put aside."""
+    """What became of a line in a shift: `held` of `items`, and of those `decided` by somebody."""
 
     line: str
     status: LineStatus
     held: int
     items: int
+    decided: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from qc.plant import Line, Shift
 from qc.records.course import Course
 from qc.records.decisions import Counts, Dispositions, LineStatus, Verdict, Zone
 from qc.records.fits import BatchRecord, FitRecord
+from qc.records.holds import Holds
 from qc.records.inputs import Reject, SourceFile, WindowShift
 from qc.records.known import KnownBatches
 from qc.records.outcomes import LineOutcome, ShiftPast
@@ -45,6 +47,8 @@ class LineRecord:
         The line over its shifts; None where this shift was not assessed.
     course : Course or None
         The shift in order of time; None where no times are recorded, or it was not assessed.
+    holds : Holds or None
+        What people decided on its held items; None where nothing is recorded.
     """
 
     line: Line
@@ -65,6 +69,12 @@ class LineRecord:
     known: KnownBatches | None = None
     trend: Trend | None = None
     course: Course | None = None
+    holds: Holds | None = None
+
+    @property
+    def open_holds(self) -> int:
+        """Held items that nobody has decided on yet."""
+        return self.counts.held - (0 if self.holds is None else self.holds.decided)
 
     def values(self) -> ShiftValues | None:
         """What this shift adds to the trend; None where it was not assessed."""
@@ -72,7 +82,9 @@ class LineRecord:
 
     def outcome(self) -> LineOutcome:
         """What became of the line, in few words."""
-        return LineOutcome(self.line.name, self.status, self.counts.held, self.counts.items)
+        held = self.counts.held
+        decided = held - self.open_holds
+        return LineOutcome(self.line.name, self.status, held, self.counts.items, decided)
 
 
 def values_of(shift: Shift, counts: Counts, batches: tuple[BatchRecord, ...]) -> ShiftValues | None:
@@ -120,7 +132,10 @@ class LineResult:
 
 @dataclass(frozen=True, slots=True)
 class HeldItem:
-    """An item on hold, as a report lists it; texts are exactly as recorded."""
+    """An item on hold, as a report lists it; texts are exactly as recorded.
+
+    The last ones are what people noted of it, and what the shift's fit says of its new reading.
+    """
 
     item_id: str
     reading: float
@@ -132,6 +147,15 @@ class HeldItem:
     conforming: bool | None
     measured_at: str | None
     lot: str | None
+    remeasured: float | None = None
+    decided: str | None = None
+    decided_batch: str | None = None
+    authorised_by: str | None = None
+    decided_on: date | None = None
+    remark: str | None = None
+    remeasured_disposition: str | None = None
+    remeasured_batch: str | None = None
+    remeasured_posterior: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +193,15 @@ class LineEvidence:
     tally : Tally or None
         This shift's valid readings; None where the line could not be read.
     held : tuple of HeldItem
-        The first held items (at most 100); the record's counts say how many there are.
+        The first held items (at most 100), open ones first; the record's counts say how many there
+        are.
+    open : tuple of HeldItem
+        The first held items that nobody has decided on (at most 2,000), for the sheet to fill in.
     items : tuple of str
         Files of the line's items, as paths from the version's folder.
     """
 
     tally: Tally | None
     held: tuple[HeldItem, ...]
+    open: tuple[HeldItem, ...] = ()
     items: tuple[str, ...] = ()

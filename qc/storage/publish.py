@@ -160,9 +160,11 @@ def _line_entry(
 ) -> LineEntry:
     """What the manifest says of a line: of this attempt, or as the base says it."""
     name = record.line.name
+    dispositions = () if record.holds is None else record.holds.records
     carried = None if base is None or is_written(attempt, name) else base.line(name)
     if base is not None and carried is not None:
-        return replace(carried, items=item_files(attempt, base, name))
+        items = item_files(attempt, base, name)
+        return replace(carried, items=items, dispositions=dispositions)
     return LineEntry(
         line=name,
         status=record.status,
@@ -172,6 +174,7 @@ def _line_entry(
         input_sha256=record.input_sha256,
         inputs=record.files,
         items=item_files(attempt, base, name),
+        dispositions=dispositions,
     )
 
 
@@ -219,4 +222,8 @@ def _contents(files: Iterable[FileEntry]) -> dict[str, str]:
 
 
 def _origins(lines: Iterable[LineEntry]) -> list[tuple[str, ...]]:
-    return [(line.line, line.software, line.config_sha256, line.input_sha256) for line in lines]
+    """What each line is a function of."""
+    return [
+        (line.line, line.software, line.config_sha256, line.input_sha256, *line.dispositions)
+        for line in lines
+    ]

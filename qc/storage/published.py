@@ -37,7 +37,6 @@ HELD, HELD_CSV, FITS = "held.parquet", "held.csv", "fits.parquet"
 TALLIES, REJECTS = "tallies.parquet", "rejects.parquet"
 VERSION = re.compile(r"v(\d{4,})-[0-9a-f]{8}")
 EARLIER = re.compile(r"\.\./v\d{4,}-[0-9a-f]{8}/")
-SHOWN_HELD = 100  # held items that a line's page lists
 RESTORE = "Restore the version from a backup, or remove current.json and inspect the shift again"
 
 
@@ -66,7 +65,13 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class LineEntry:
-    """What a line's files are a function of, and which version first had them."""
+    """What a line's files are a function of, and which version first had them.
+
+    Attributes
+    ----------
+    dispositions : tuple of str
+        SHA-256 of the records of decisions that its held items show.
+    """
 
     line: str
     status: LineStatus
@@ -76,6 +81,7 @@ class LineEntry:
     input_sha256: str
     inputs: tuple[SourceFile, ...]
     items: tuple[str, ...]
+    dispositions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,9 +275,7 @@ def load_published(root: str | Path, day: date, shift: str) -> PublishedShift:
     """The record of a published shift and what its pages show (errors as `read_published`)."""
     version = current_version(root, day, shift)
     record = version.record()
-    evidence = tables.evidence(
-        record, version.read_table(TALLIES), version.read_table(HELD), SHOWN_HELD
-    )
+    evidence = tables.evidence(record, version.read_table(TALLIES), version.read_table(HELD))
     return PublishedShift(version.version, record, evidence, version.folder / REPORT)
 
 

@@ -62,7 +62,6 @@ def basis_of(attempt: Attempt) -> Basis:
         record,
         base.read_table(published.TALLIES),
         base.read_table(published.HELD),
-        published.SHOWN_HELD,
     )
     then = {entry.name: f"../{entry.path}" for entry in _carried(base)}
     now = {entry.name: f"../{from_beside(entry.path, base)}" for entry in _carried(base)}

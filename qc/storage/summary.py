@@ -52,15 +52,23 @@ class _Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class _Holds:
+    by_word: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class _Line:
     line: _Named
     status: LineStatus
     counts: _Counts
+    holds: _Holds | None = None
 
     def outcome(self) -> LineOutcome:
         counts = self.counts
         held = counts.ambiguous + counts.atypical + counts.unassessed
-        return LineOutcome(self.line.name, self.status, held, counts.rows - counts.rejected)
+        decided = 0 if self.holds is None else sum(self.holds.by_word.values())
+        items = counts.rows - counts.rejected
+        return LineOutcome(self.line.name, self.status, held, items, decided)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, BinaryIO
@@ -19,7 +20,11 @@ from qc.mixture import Tally
 from qc.records import HeldItem, LineEvidence, LineRecord, Reject, ShiftRecord
 
 GRIDS = b"shiftmix.grids"  # in the metadata of tallies.parquet: line -> resolution, origin, ...
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
+GUARDED = r"^'*[=+\-@\t\r\n\x00]"  # what a spreadsheet may run, or what looks like our guard
+
+SHOWN_HELD = 100  # held items that a line's page lists
+SHOWN_DECIDED = 30  # of them decided on: their rows are longer, and a page stays below 120 kB
+SHEET_HELD = 2_000  # open ones on the sheet to fill in: some 100 sheets of paper
 
 TEXT, NUMBER, FLAG, WHOLE = pa.string(), pa.float64(), pa.bool_(), pa.int64()
 
@@ -42,6 +47,20 @@ HELD_SCHEMA = pa.schema(
         "conforming": FLAG,
     }
 )
+NOTED_FIELDS = {  # filled in by people
+    "remeasured": NUMBER,
+    "decided": TEXT,
+    "decided_batch": TEXT,
+    "authorised_by": TEXT,
+    "decided_on": pa.date32(),
+    "remark": TEXT,
+}
+JUDGED_FIELDS = {  # what the shift's fit says of the reading after `remeasured`
+    "remeasured_disposition": TEXT,
+    "remeasured_batch": TEXT,
+    "remeasured_posterior": NUMBER,
+}
+SETTLED_SCHEMA = pa.schema([*HELD_SCHEMA, *pa.schema({**NOTED_FIELDS, **JUDGED_FIELDS})])
 TALLY_SCHEMA = pa.schema({"line": TEXT, "tick": WHOLE, "reading": NUMBER, "count": NUMBER})
 REJECT_SCHEMA = pa.schema(
     {
@@ -182,17 +201,28 @@ def of_line(table: pa.Table, line: str) -> pa.Table:
     return table.filter(pc.equal(table["line"], line))
 
 
-def evidence(
-    record: ShiftRecord, tallies: pa.Table, held: pa.Table, limit: int
-) -> dict[str, LineEvidence]:
-    """What the lines' pages show: each line's tally and its first `limit` held items."""
-    return {
-        line.line.name: LineEvidence(
-            tally_of(tallies, line.line.name),
-            held_items(of_line(held, line.line.name).slice(0, limit), record.time_zone),
+def evidence(record: ShiftRecord, tallies: pa.Table, held: pa.Table) -> dict[str, LineEvidence]:
+    """What the lines' pages show: each line's tally and its first held items, open ones first."""
+    found = {}
+    for line in record.lines:
+        name = line.line.name
+        mine = settled(of_line(held, name))
+        is_open = pc.is_null(mine["decided"])
+        unsettled = mine.filter(is_open)
+        done = mine.filter(pc.invert(is_open)).slice(0, SHOWN_DECIDED)
+        listed = pa.concat_tables([unsettled.slice(0, SHOWN_HELD), done])
+        found[name] = LineEvidence(
+            tally_of(tallies, name),
+            held_items(listed.slice(0, SHOWN_HELD), record.time_zone),
+            held_items(unsettled.slice(0, SHEET_HELD), record.time_zone),
         )
-        for line in record.lines
-    }
+    return found
+
+
+def settled(held: pa.Table) -> pa.Table:
+    """Held items with the columns for people, empty where the table has none yet."""
+    missing = SETTLED_SCHEMA.empty_table().select([*NOTED_FIELDS, *JUDGED_FIELDS])
+    return held if "decided" in held.column_names else join([held, missing])
 
 
 def held_items(held: pa.Table, time_zone: str) -> tuple[HeldItem, ...]:
@@ -238,9 +268,17 @@ def write_held_csv(held: pa.Table, time_zone: str, handle: BinaryIO) -> None:
 
 
 def _no_formula(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts, those that a spreadsheet would take for a formula behind an apostrophe."""
-    risky = pc.is_in(pc.utf8_slice_codeunits(column, 0, 1), pa.array(FORMULA_STARTS))
+    """Texts, those that a spreadsheet would take for a formula behind an apostrophe.
+
+    One that has an apostrophe there already gets another, so that `without_guard` undoes it.
+    """
+    risky = pc.match_substring_regex(column, GUARDED)
     return pc.if_else(risky, pc.binary_join_element_wise("'", column, ""), column)
+
+
+def without_guard(text: str) -> str:
+    """A text cell of such a CSV as it was recorded."""
+    return text[1:] if text[:1] == "'" and re.match(GUARDED, text) else text
 
 
 def join(parts: Sequence[pa.Table]) -> pa.Table:

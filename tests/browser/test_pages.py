@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -69,6 +70,30 @@ def test_the_policy_stops_what_escaping_would_let_through(opened, calm, tmp_path
     assert page.evaluate("getComputedStyle(document.querySelector('main')).display") == "block"
 
 
+@pytest.mark.parametrize("width", [320, 1200])
+def test_the_hold_list(opened, tmp_path, width):
+    """Silent, as wide as its window, readable; on paper it lies, with its head on each sheet."""
+    record, evidence = samples.shift()
+    one = evidence["A"]
+    evidence["A"] = replace(one, open=one.held)
+    *_, path = reports.write_report(tmp_path, record, evidence)
+    assert path.name == "hold-A.html"
+    page, complaints = opened(path, viewport={"width": width, "height": 900})
+    assert not complaints
+    assert page.locator("table.boxes tbody tr").count() == len(one.held)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    weak = page.evaluate((Path(__file__).parent / "contrast.js").read_text(encoding="utf-8"))
+    assert not weak, weak[:5]
+    page.emulate_media(media="print")
+    for part in (".running", ".boxes thead"):
+        display = f"getComputedStyle(document.querySelector('{part}')).display"
+        assert page.evaluate(display) == "table-header-group"
+    paper = page.pdf(prefer_css_page_size=True)
+    boxes = re.findall(rb"/MediaBox\s*\[0 0 ([\d.]+) ([\d.]+)\]", paper)
+    assert boxes
+    assert all(float(wide) > float(high) for wide, high in boxes)
+
+
 @pytest.mark.parametrize("scripts", [True, False])
 def test_counts_in_the_dom_are_the_records(opened, calm, scripts):
     record, files = calm
@@ -103,7 +128,7 @@ def test_text_stands_out_from_its_ground(opened, calm, scheme):
 def test_paper_repeats_the_header_and_keeps_the_figure_whole(opened, calm, tmp_path):
     page, _ = opened(calm[1][1])
     page.emulate_media(media="print")
-    assert page.locator("nav:visible").count() == 0
+    assert all(nav.is_hidden() for nav in page.locator("nav").all())
     wanted = "getComputedStyle(document.querySelector('.running')).display"
     assert page.evaluate(wanted) == "table-header-group"
     assert (
@@ -128,7 +153,8 @@ def plant_of(n: int) -> tuple[ShiftRecord, dict[str, LineEvidence]]:
 @pytest.fixture(scope="module")
 def hundreds(tmp_path_factory):
     path = tmp_path_factory.mktemp("hundreds") / "index.html"
-    path.write_text(_render("shift.html", shift_page(*plant_of(500))), encoding="utf-8")
+    page = _render("shift.html", shift_page(*plant_of(500)), reports.OURS)
+    path.write_text(page, encoding="utf-8")
     return path
 
 

@@ -137,7 +137,11 @@ def test_commands_and_options_exist(page: Path):
         if not words or words[0].endswith(":") or not words[0].isalpha():
             continue  # the bare name, or a line that it printed
         assert words[0] in known, words
-        options = {name for param in known[words[0]].params for name in param.opts} | {"--help"}
+        command = known[words[0]]
+        if isinstance(command, TyperGroup) and words[1:]:
+            assert words[1] in command.commands, words
+            command = command.commands[words[1]]
+        options = {name for param in command.params for name in param.opts} | {"--help"}
         named = {word.split("=")[0] for word in words if word.startswith("-")}
         assert named <= options, words
 
@@ -275,7 +279,7 @@ def test_templates_of_the_page_on_reports(demo: Path):
     pages = reports.pages_of(
         *published_stamps(demo), templates=reports.load_templates(plant.templates)
     )
-    assert set(pages) == {"index.html", "line-stamps.html"}
+    assert set(pages) == {"index.html", "line-stamps.html", "hold-stamps.html"}
     for text in pages.values():
         assert foot in text
         assert logo in text

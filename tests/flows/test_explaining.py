@@ -14,7 +14,7 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 from typer.testing import CliRunner, Result
 
-import flows.explaining
+import flows.again
 from config import load_plant
 from flows.cli import app
 from flows.explaining import explain
@@ -198,7 +198,7 @@ def test_another_answer_is_said_plainly(published: Path, monkeypatch: pytest.Mon
         return decide(replace(line, policy=replace(line.policy, min_posterior=0.501)), *rest)
 
     item = one_of(items_of(published, "late"), "A", disposition="ambiguous")
-    monkeypatch.setattr(flows.explaining, "decide", otherwise)
+    monkeypatch.setattr(flows.again, "decide", otherwise)
     text = shiftmix("explain", "-c", published, "--item", item["item_id"]).stdout
     assert "HELD: ambiguous" in text
     assert "does not reach the published decision again" in text

@@ -64,8 +64,6 @@ def test_an_earlier_version_and_a_gap_are_shown(plant: Plant, early: Shift) -> N
     assert "2 published, newest first; 1 shift between them without data." in page.text
     assert page.text.count("no data") == 1 + 1  # the late shift, and the legend
     assert night.sentence in page.text
-    shift_page = parse(second.folder / "report" / "index.html")
-    assert f"../../{first.version}/report/index.html" in links(shift_page)
 
 
 def test_a_damaged_shift_stands_there_by_name_and_the_run_goes_on(

@@ -97,7 +97,8 @@ def test_own_templates_make_a_version_of_pages_alone(
     assert now.version == one["version"] != base.version
     assert now.manifest.supersedes == base.version
     own = {path.relative_to(now.folder).as_posix() for path in now.folder.rglob("*.*")}
-    pages = {"report/index.html", *(f"report/line-{name}.html" for name in "ABC")}
+    pages = {"report/index.html"}
+    pages |= {f"report/{kind}-{name}.html" for name in "ABC" for kind in ("line", "hold")}
     assert own == {*pages, "manifest.json", "run.json"}
     assert {entry.path for entry in now.manifest.files} == {
         *pages,
@@ -114,7 +115,7 @@ def test_own_templates_make_a_version_of_pages_alone(
     for page in loaded.report.parent.iterdir():
         assert "Springfield Works & Sons" in page.read_text()
         links = links_of(page)
-        assert {path.name for path in links} >= {"held.csv", "run.json", "manifest.json"}
+        assert {path.name for path in links} >= {"held.csv", "run.json"}
         assert all(path.exists() for path in links)
     index = Path(plant.storage) / "index.html"
     assert now.version in index.read_text()

@@ -255,7 +255,7 @@ def mixed(
         input_sha256=sha256(path + "input"),
         course=expected.course(NIGHT, rng.random(n), batch, x, kind),
     )
-    return record, LineEvidence(tally, items, (f"items/line={line.name}/part-00000.parquet",))
+    return record, LineEvidence(tally, items, items=(f"items/line={line.name}/part-00000.parquet",))
 
 
 def disposed(line, x, shares, means, sds, background):
@@ -542,12 +542,13 @@ def with_texts(payload: str) -> tuple[ShiftRecord, dict[str, LineEvidence]]:
             )
         )
     texts = {"item_id": payload, "batch": payload, "runner_up": payload, "lot": payload}
-    hostile = {
-        name: replace(
-            one, held=tuple(replace(item, **texts, measured_at=payload) for item in one.held[:3])
-        )
-        for name, one in evidence.items()
-    }
+    texts |= {"decided_batch": payload, "authorised_by": payload, "remark": payload}
+    texts |= {"decided": "regrade", "remeasured_disposition": "ambiguous"}
+    texts |= {"remeasured_batch": payload, "measured_at": payload}
+    hostile = {}
+    for name, one in evidence.items():
+        items = tuple(replace(item, **texts, remeasured=2.0) for item in one.held[:3])
+        hostile[name] = replace(one, held=items, open=items)
     changed = replace(
         record,
         plant=payload,

@@ -18,7 +18,7 @@ from tests.reports import samples
 from tests.reports.parsing import Page, number, parse
 
 OUR_LINKS = re.compile(
-    r"^(\.\./[a-z]+\.(csv|parquet|json)|line-[A-E]\.html|index\.html|#[a-z]+|\.\./items/line=[A-E]/part-0{5}\.parquet)$"
+    r"^(\.\./[a-z]+\.(csv|parquet|json)|(line|hold)-[A-E]\.html|index\.html|#[a-z]+|\.\./items/line=[A-E]/part-0{5}\.parquet)$"
 )
 
 

@@ -1,0 +1,85 @@
+"""The next version of a shift after people decided on held items; no file of readings is read.
+
+It is made of what is published and of the records of decisions. Only the readings of items that
+were measured again are judged, by a fit to the stored tallies.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+import reports
+from flows.again import judge_of
+from flows.index import rebuild_index
+from flows.software import software
+from qc.errors import PointerMoved
+from qc.plant import Plant, Shift
+from qc.storage import Attempt, Published, assemble, begin, discard, publish
+from qc.storage.attempt import open_base
+from qc.storage.dispositions import read_records
+from qc.storage.holds import is_shown
+from qc.storage.published import current_version
+
+TRIES = 5  # as of an inspection: whose pointer keeps moving is published by somebody else
+
+log = logging.getLogger(__name__)
+
+
+def settle_shift(
+    plant: Plant, shift: Shift, run: Mapping[str, str] = MappingProxyType({})
+) -> Published:
+    """Publish a version of a shift that shows all decisions that are recorded for it.
+
+    Returns
+    -------
+    Published
+        What was published before, with `changed` False, where it shows them already.
+
+    Raises
+    ------
+    StorageError
+        If nothing is published, or something cannot be read or written; PointerMoved if other
+        runs won each of `TRIES` times.
+    """
+    run = {"started": _now(), "host": platform.node(), **run}
+    for tries_left in reversed(range(TRIES)):
+        current = current_version(plant.storage, shift.date, shift.name)
+        if is_shown(current, read_records(plant.storage, shift)):
+            return Published(
+                current.version, current.folder, current.manifest_sha256, changed=False
+            )
+        attempt = begin(plant, shift)
+        try:
+            published = _attempt(plant, attempt, run)
+        except BaseException as error:
+            discard(attempt)
+            if not (isinstance(error, PointerMoved) and tries_left):
+                raise
+            log.warning("another run published %s first: starting over", shift)
+        else:
+            break
+    rebuild_index(plant)
+    return published
+
+
+def _attempt(plant: Plant, attempt: Attempt, run: Mapping[str, str]) -> Published:
+    base = open_base(attempt)
+    assert base is not None  # somebody published it, and nothing takes that back
+    record = base.record()
+    # The plant as it was inspected: another configuration is a matter for an inspection.
+    lines = tuple(line.line for line in record.lines)
+    as_published = replace(plant, name=record.plant, time_zone=record.time_zone, lines=lines)
+    attempt = replace(attempt, plant=as_published, shift=record.shift)
+    judge, templates = judge_of(plant), reports.load_templates(plant.templates)
+    record, evidence = assemble(attempt, record.findings, software(), judge=judge)
+    reports.write_report(attempt.folder / "report", record, evidence, templates)
+    return publish(attempt, {**run, "ended": _now()}, templates.sha256)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,110 @@
+"""What people decided on held items, as it is kept: one file an import, added and never changed.
+
+They lie below ``dispositions/`` of the results, beside the versions of the shifts, and are an input
+of every version of theirs. A file is named by its time, so that names sort as they came, and by the
+hash of its content, so that a change of it is found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from qc.errors import PointerMoved, StorageError, Where
+from qc.plant import Shift
+from qc.records import HoldRecord
+from qc.storage import atomic
+from qc.storage.json_text import from_json, to_json
+from qc.storage.paths import shift_folder
+
+FOLDER = "dispositions"
+LOCK = ".lock"
+NAME = re.compile(r"\d{8}T\d{12}Z-([0-9a-f]{16})\.json")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record with what names it."""
+
+    path: Path
+    sha256: str
+    record: HoldRecord
+
+    def concerns(self, line: str) -> bool:
+        """Whether it decides on items of a line."""
+        return any(told.line == line for told in self.record.decisions)
+
+
+def read_records(root: str | Path, shift: Shift) -> tuple[StoredRecord, ...]:
+    """All that was recorded for a shift, oldest first.
+
+    Raises
+    ------
+    StorageError
+        If a record cannot be read, or is not what was written.
+    """
+    folder = _folder(root, shift)
+    return tuple(_read(folder / name) for name in _names(folder))
+
+
+def append_record(
+    root: str | Path, record: HoldRecord, seen: Sequence[StoredRecord]
+) -> StoredRecord:
+    """Add a record, if nobody has added one since `seen` was read.
+
+    Raises
+    ------
+    PointerMoved
+        If somebody has: what is to be recorded must be judged against that first.
+    StorageError
+        If it cannot be written.
+    """
+    folder = _folder(root, record.shift)
+    atomic.make_folder(folder)
+    with atomic.locked(folder / LOCK):
+        if _names(folder) != [stored.path.name for stored in seen]:
+            raise PointerMoved(
+                f"other decisions on {record.shift} have been recorded since this import began",
+                Where(str(folder)),
+                "Begin again with what was recorded",
+            )
+        if seen:  # a clock that was set back must not change the order
+            after = seen[-1].record.imported_at + timedelta(microseconds=1)
+            record = replace(record, imported_at=max(record.imported_at, after))
+        content = to_json(record)
+        digest = hashlib.sha256(content).hexdigest()
+        path = folder / f"{record.imported_at:%Y%m%dT%H%M%S%fZ}-{digest[:16]}.json"
+        atomic.write_bytes(path, content)
+    return StoredRecord(path, digest, record)
+
+
+def _folder(root: str | Path, shift: Shift) -> Path:
+    shift_folder(root, shift.date, shift.name)  # refuses a root that is a URL
+    return shift_folder(Path(root) / FOLDER, shift.date, shift.name)
+
+
+def _names(folder: Path) -> list[str]:
+    """Names of the records; what a crash left is none."""
+    if not folder.is_dir():
+        return []
+    return sorted(entry.name for entry in folder.iterdir() if NAME.fullmatch(entry.name))
+
+
+def _read(path: Path) -> StoredRecord:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StorageError(
+            f"cannot be read: {error.strerror}", Where(str(path)), "Restore it from a backup"
+        ) from error
+    digest = hashlib.sha256(content).hexdigest()
+    named = NAME.fullmatch(path.name)
+    if named is None or not digest.startswith(named[1]):
+        raise StorageError(
+            "not the decisions that were recorded", Where(str(path)), "Restore it from a backup"
+        )
+    return StoredRecord(path, digest, from_json(HoldRecord, content, str(path)))
