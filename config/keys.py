@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import time
+from datetime import date, time
 from string import Formatter
 from typing import Any, get_args
 from zoneinfo import available_timezones
@@ -36,6 +36,16 @@ def _is_path_name(value: Any) -> bool:
         and re.fullmatch(r"[A-Za-z0-9._-]{0,63}[A-Za-z0-9_-]", value) is not None
         and WINDOWS_DEVICES.fullmatch(value) is None
     )
+
+
+def _is_day(value: Any) -> bool:
+    if not isinstance(value, str) or re.fullmatch(r"\d{4}-\d{2}-\d{2}", value) is None:
+        return False
+    try:
+        date.fromisoformat(value)
+    except ValueError:  # no such day
+        return False
+    return True
 
 
 def _is_folder(value: Any) -> bool:
@@ -78,6 +88,7 @@ OPTIONAL_COLUMN = text(128, empty=True)  # "" says that the plant records nothin
 TIME = matching(
     r"([01]\d|2[0-3]):[0-5]\d", 'a time in quotes from "00:00" to "23:59"', time.fromisoformat
 )
+DAY = Kind('a date in quotes, such as "2026-11-01"', _is_day, date.fromisoformat)
 TIME_ZONE = one_of(
     'the name of a time zone in quotes, such as "Europe/Berlin"', available_timezones
 )
@@ -145,6 +156,16 @@ BATCH: Schema = {
     "fixed": Key(FIXED),
 }
 
+BASELINE: Schema = {
+    "from": Key(DAY, required=True),
+    "to": Key(DAY, required=True),
+    "name": Key(NAME, required=True),
+}
+
+TREND: Schema = {
+    "baseline": Key(Table(BASELINE)),
+}
+
 LINE: Schema = {
     "name": Key(PATH_NAME, required=True),
     "characteristic": Key(NAME, required=True),
@@ -152,6 +173,7 @@ LINE: Schema = {
     "column": Key(COLUMN, required=True),
     "gauge": Key(Table(GAUGE)),
     "policy": Key(Table(POLICY)),
+    "trend": Key(Table(TREND)),
     "spread": Key(SPREAD),
     "batches": Key(whole(1, MOST_BATCHES)),
     "batch": Key(Tables(BATCH)),
@@ -171,6 +193,7 @@ FILE: Schema = {
     "plant": Key(Table(PLANT), required=True),
     "shift": Key(Tables(SHIFT), required=True),
     "policy": Key(Table(POLICY)),
+    "trend": Key(Table(TREND)),
     "report": Key(Table(REPORT)),
     "reaction": Key(Table(REACTION)),
     "line": Key(Tables(LINE), required=True),

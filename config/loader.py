@@ -10,13 +10,14 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from config.keys import FILE
 from config.rules import problems_of
 from config.schema import read
 from qc.errors import ConfigError, Where
-from qc.plant import Batch, Columns, Gauge, Line, Plant, Policy, ShiftTimes
+from qc.plant import Baseline, Batch, Columns, Gauge, Line, Plant, Policy, ShiftTimes
 
 
 def load_plant(path: str | Path) -> Plant:
@@ -104,7 +105,9 @@ def _plant(file: Mapping[str, Any], source: Path) -> Plant:
         **{"pattern": None, **plant},
         columns=Columns(**columns),
         shifts=tuple(ShiftTimes(**shift) for shift in file["shift"]),
-        lines=tuple(line_of(line, file.get("policy", {})) for line in file["line"]),
+        lines=tuple(
+            line_of(line, file.get("policy", {}), file.get("trend", {})) for line in file["line"]
+        ),
         source=str(source),
         reaction=file.get("reaction", {}),
     )
@@ -128,8 +131,13 @@ def _with_codes(file: dict[str, Any], problems: list[str]) -> dict[str, Any]:
     return {**file, "reaction": whole}
 
 
-def line_of(line: Mapping[str, Any], plant_policy: Mapping[str, Any]) -> Line:
-    """The record of a line that has been judged."""
+def line_of(
+    line: Mapping[str, Any],
+    plant_policy: Mapping[str, Any],
+    plant_trend: Mapping[str, Any] = MappingProxyType({}),
+) -> Line:
+    """The record of a line that has been judged, with what the plant states for all of them."""
+    baseline = {**plant_trend, **line.get("trend", {})}.get("baseline")
     if "batches" in line:
         batches = tuple(Batch(f"batch {k + 1}") for k in range(line["batches"]))
     else:
@@ -143,6 +151,9 @@ def line_of(line: Mapping[str, Any], plant_policy: Mapping[str, Any]) -> Line:
         gauge=Gauge(**line.get("gauge", {})),
         policy=lay_policy(plant_policy, line.get("policy", {})),
         spread=line.get("spread", "free"),
+        baseline=None
+        if baseline is None
+        else Baseline(baseline["from"], baseline["to"], baseline["name"]),
     )
 
 

@@ -27,6 +27,7 @@ def problems_of(file: Read) -> Iterator[str]:
     yield from _names("line", lines, ignore_case=True)
     columns = plant.get("columns") or {}
     yield from _policy(file.get("policy") or {}, columns, "policy")
+    yield from _trend(file.get("trend") or {}, "trend")
     for index, line in enumerate(lines):
         yield from problems_of_line(line, f"{label('line', line, index)} → ", columns)
 
@@ -34,6 +35,7 @@ def problems_of(file: Read) -> Iterator[str]:
 def problems_of_line(line: Read, place: str, columns: Read | None = None) -> Iterator[str]:
     """Find all that is wrong between the keys of one line; columns are judged where given."""
     yield from _policy(line.get("policy") or {}, columns, f"{place}policy")
+    yield from _trend(line.get("trend") or {}, f"{place}trend")
     yield from _gauge(line.get("gauge") or {}, f"{place}gauge")
     yield from _batches(line, place)
 
@@ -111,6 +113,13 @@ def _policy(policy: Read, columns: Read | None, place: str) -> Iterator[str]:
             f"{place}.anchor_known = true: needs plant.columns.known_batch, the column that states "
             "the true batch"
         )
+
+
+def _trend(trend: Read, place: str) -> Iterator[str]:
+    baseline: Read = trend.get("baseline") or {}
+    first, last = baseline.get("from"), baseline.get("to")
+    if first is not None and last is not None and last < first:
+        yield f"{place}.baseline: to = {last} is before from = {first}"
 
 
 def _gauge(gauge: Read, place: str) -> Iterator[str]:

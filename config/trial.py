@@ -15,7 +15,7 @@ each line as it was configured when its shift was inspected:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ class Trial:
         problems += problems_of_line(changed, place)
         if problems:
             raise refusal_of(problems, Path(self.source))
-        return line_of(changed, asdict(policy))
+        return replace(line_of(changed, asdict(policy)), baseline=was.baseline)
 
 
 def load_trial(path: str | Path, plant: Plant) -> Trial:

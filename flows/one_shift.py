@@ -184,6 +184,7 @@ def inspect_one_line(
         inputs.window,
         inputs.last,
         inputs.past,
+        inputs.baseline,
         config_sha256=config,
         input_sha256=inputs.input_sha256,
     )

@@ -55,6 +55,7 @@ CODES = (
     "shift.past_unreadable",
     "shift.sequence",
     "shift.unknown_line",
+    "trend.baseline",
     "trend.drift",
     "trend.step",
     "trend.unreadable",

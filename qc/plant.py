@@ -108,11 +108,30 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """A period whose shifts say what the later ones are to be like: their trend's control limits.
+
+    Attributes
+    ----------
+    first, last : date
+        Production dates, both included.
+    name : str
+        What the plant calls it, such as "after overhaul".
+    """
+
+    first: date
+    last: date
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A production line and what is measured on it.
 
     Attributes
     ----------
+    baseline : Baseline or None
+        None: control limits come from the shifts just before.
     spread : {"free", "common", "proportional"}
         Whether each batch has its own sd, all have one, or all have one coefficient of variation.
     """
@@ -125,6 +144,7 @@ class Line:
     gauge: Gauge = field(default_factory=Gauge)
     policy: Policy = field(default_factory=Policy)
     spread: Spread = "free"
+    baseline: Baseline | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -36,10 +36,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from qc.errors import ConfigError, Where
-from qc.records import LineEvidence, ShiftRecord
+from qc.records import LineEvidence, LineOutcome, LineStatus, ShiftRecord
 from reports.formatting import visible
 from reports.hold_view import hold_sheet
-from reports.index_view import IndexEntry, MissingShift, index_page
+from reports.index_view import IndexEntry, Link, MissingShift, index_page
 from reports.line_view import line_page
 from reports.overrides import OURS, Templates, read_templates
 from reports.replay_view import ReplayPage
@@ -65,7 +65,7 @@ def load_templates(folder: str | None) -> Templates:
             for name in templates.by_name:
                 _environment(templates).get_template(name)
         # The index is written after a version is published: what fails there has to fail here.
-        render_index("", [IndexEntry(date.min, "", "", "")], templates=templates)
+        render_index("x", *_any_index(), templates)
     return templates
 
 
@@ -149,7 +149,19 @@ def write_replay(path: Path, page: ReplayPage, templates: Templates = OURS) -> N
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _render(template: str, page: object, templates: Templates) -> str:
+def _any_index() -> tuple[list[IndexEntry], list[IndexEntry], list[MissingShift], list[str]]:
+    """An index with each kind of thing that it may show."""
+    day = date(2000, 2, 1)
+    line = LineOutcome("x", LineStatus.ACTION, 1, 2)
+    newest = [
+        IndexEntry(day, "b", "x", "x", (line,), (Link("x", "x"),)),
+        IndexEntry(day - timedelta(1), "b", "x", ""),
+    ]
+    older = [IndexEntry(day - timedelta(2), "b", "", "x")]
+    return newest, older, [MissingShift(day - timedelta(1), "a")], ["a", "b"]
+
+
+def _render(template: str, page: object, templates: Templates = OURS) -> str:
     return _filled(template, {"page": page}, templates)
 
 

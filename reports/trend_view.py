@@ -132,6 +132,14 @@ def _sentence(trend: Trend, earlier: int) -> str:
     start = f"This shift and {plural(earlier, 'earlier one')}, since {day} {short_name(shift)}."
     if all(chart.limits is None for chart in trend.charts):
         return f"{start} Control limits need {count(trend.fewest)} earlier values."
+    stated = trend.baseline
+    if stated is not None and stated.used:
+        return (
+            f"{start} Control limits are worked out from the {count(stated.n_shifts)} shifts of "
+            f"the baseline {shorten(stated.name, MOST_NAME)}, {stated.first} to {stated.last}, and "
+            "stay as they are; they say what this line did then, not what the specification asks "
+            "for."
+        )
     return (
         f"{start} Control limits are worked out from the earlier shifts alone; they say what this "
         "line does when nothing changes, not what the specification asks for."

@@ -55,6 +55,7 @@ def inspect_line(
     window: Sequence[WindowTally],
     last: LastBatches | None = None,
     past: Sequence[ShiftValues] = (),
+    baseline: Sequence[ShiftValues] | None = None,
     *,
     config_sha256: str,
     input_sha256: str,
@@ -73,6 +74,8 @@ def inspect_line(
         Where batches without a nominal lay in the last published shift.
     past : sequence of ShiftValues
         What earlier shifts gave of the line, oldest first, for its trend.
+    baseline : sequence of ShiftValues, optional
+        What the shifts of its baseline gave, where one is stated for this shift.
     config_sha256, input_sha256 : str
         Noted in the record.
 
@@ -121,7 +124,7 @@ def inspect_line(
         known=known,
         course=course,
     )
-    return LineResult(_with_trend(record, past), tally, by_reading, index)
+    return LineResult(_with_trend(record, past, baseline), tally, by_reading, index)
 
 
 def failed_line(
@@ -267,11 +270,13 @@ def _status(assessed: bool, findings: list[Finding]) -> LineStatus:
     return LineStatus.ACTION if action else LineStatus.OK
 
 
-def _with_trend(record: LineRecord, past: Sequence[ShiftValues]) -> LineRecord:
+def _with_trend(
+    record: LineRecord, past: Sequence[ShiftValues], baseline: Sequence[ShiftValues] | None
+) -> LineRecord:
     """The record with its trend; an alarm on a chart is a caution, so the status stays."""
     values = record.values()
     if values is None:
         return record
-    trend = trend_of(record.line, past, values)
+    trend = trend_of(record.line, past, values, baseline)
     told = trend_findings(record.line, trend)
     return replace(record, findings=(*record.findings, *told), trend=trend)

@@ -22,6 +22,14 @@ s is uncertain: with 7 charts and 8 values, plain 3 sigma limits would stop one 
 five. So k is the Student factor with which a stable line leaves any of its limits in FALSE_ALARMS
 of its shifts, for steps and for EWMAs each; degrees of freedom of s by Patnaik (1950).
 
+A plant may state a baseline: a period whose shifts give the x_i instead, for all shifts after it.
+m, s and the median then stand still while the line moves on. The values that z is made of are then
+others than those of m, but for p that are both, and
+
+    v = sum a_j^2 + S^2 / n - 2 S (sum of a_j over the p shared ones) / n,
+
+of which the formula above is the case that all but the newest are shared.
+
 sigma is never less than the error of estimation. With e^2 the mean squared standard error of the
 earlier values, s^2 = max(s^2, e^2); and where this shift's own standard error is larger than e,
 the difference is added to s^2.
@@ -43,13 +51,23 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from qc.plant import Line
-from qc.records import Average, Chart, Charted, ControlLimits, ShiftValues, Sign, Trend
+from qc.records import (
+    Average,
+    Chart,
+    Charted,
+    ControlLimits,
+    ShiftValues,
+    Sign,
+    Trend,
+    TrendBaseline,
+)
 
 Floats = NDArray[np.float64]
 
@@ -80,6 +98,7 @@ class Scale:
 class Point:
     """A shift's figure, and its value and standard error on the chart's scale (0: none known)."""
 
+    shift: tuple[date, str]
     figure: float
     value: float
     error: float
@@ -100,7 +119,12 @@ SCALES: dict[Charted, Scale] = {
 }
 
 
-def trend_of(line: Line, past: Sequence[ShiftValues], now: ShiftValues) -> Trend:
+def trend_of(
+    line: Line,
+    past: Sequence[ShiftValues],
+    now: ShiftValues,
+    baseline: Sequence[ShiftValues] | None = None,
+) -> Trend:
     """Charts of a line over its shifts, judged at this one.
 
     Parameters
@@ -110,8 +134,13 @@ def trend_of(line: Line, past: Sequence[ShiftValues], now: ShiftValues) -> Trend
         items with another or with this shift's: else the values would not be independent.
     now : ShiftValues
         This shift.
+    baseline : sequence of ShiftValues, optional
+        The shifts of the line's baseline in which it was assessed, oldest first and as independent,
+        this one not among them. If there are enough of them, control limits come from these.
     """
     shifts = [*past, now]
+    stated = _stated(line, baseline)
+    limiting = baseline if stated is not None and stated.used else None
     figures: tuple[Charted, ...] = (
         ("mean", "sd", "share") if len(line.batches) > 1 else ("mean", "sd")
     )
@@ -123,13 +152,15 @@ def trend_of(line: Line, past: Sequence[ShiftValues], now: ShiftValues) -> Trend
     for b, charted in series:
         name = None if b is None else line.batches[b].name
         points = [_point(values, name, charted) for values in shifts]
+        rest = None if limiting is None else [_point(one, name, charted) for one in limiting]
         if any(points):
-            charts.append(_chart(b, charted, points, len(series)))
+            charts.append(_chart(b, charted, points, len(series), rest))
     return Trend(
         tuple((values.date, values.shift) for values in shifts),
         tuple(charts),
         FEWEST_SHIFTS,
         past[-1] if past else None,
+        stated,
     )
 
 
@@ -151,11 +182,22 @@ def limit_factor(n_values: int, n_charts: int) -> float:
     return max(SIGMAS, unbiased * quantile)
 
 
-def ewma_variance(n_values: int) -> float:
-    """Variance of the EWMA about the centre in sigmas squared, after `n_values` and one more."""
-    weights = LAMBDA * (1 - LAMBDA) ** np.arange(n_values + 1.0)
+def ewma_variance(n_values: int, shared: Sequence[bool] | None = None) -> float:
+    """Variance of the EWMA about the centre, in sigmas squared.
+
+    Parameters
+    ----------
+    n_values : int
+        Of which the centre is the mean.
+    shared : sequence of bool, optional
+        For each value of the EWMA, oldest first, whether it is one of these. Default: all of
+        these, and one more.
+    """
+    flags = np.array([True] * n_values + [False] if shared is None else shared)
+    weights = (LAMBDA * (1 - LAMBDA) ** np.arange(float(len(flags))))[::-1]
     total = float(weights.sum())
-    return float(weights @ weights) - (total**2 - 2 * LAMBDA * total) / n_values
+    both = float(weights[flags].sum())
+    return float(weights @ weights) + (total**2 - 2 * total * both) / n_values
 
 
 def run_needed(n_charts: int) -> int:
@@ -163,14 +205,23 @@ def run_needed(n_charts: int) -> int:
     return RUN + max(0, math.ceil(math.log2(n_charts / RUN_CHARTS)))
 
 
+def _stated(line: Line, baseline: Sequence[ShiftValues] | None) -> TrendBaseline | None:
+    """What the trend tells of the baseline."""
+    period = line.baseline
+    if period is None or baseline is None:
+        return None
+    n = len(baseline)
+    return TrendBaseline(period.name, period.first, period.last, n, n >= FEWEST_SHIFTS)
+
+
 def _point(values: ShiftValues, name: str | None, charted: Charted) -> Point | None:
     """A shift's figure on its scale; None for a gap."""
-    scale = SCALES[charted]
+    scale, shift = SCALES[charted], (values.date, values.shift)
     if charted == "ambiguous share":
         if values.n_items == 0:
             return None
         share = values.n_ambiguous / values.n_items
-        return Point(share, scale.there(share), 0.5 / math.sqrt(values.n_items))
+        return Point(shift, share, scale.there(share), 0.5 / math.sqrt(values.n_items))
     batch = next((batch for batch in values.batches if batch.name == name), None)
     # An sd without an error is one that the gauge cannot tell, or that the plant has fixed.
     if batch is None or (charted == "sd" and batch.sd_se is None):
@@ -180,44 +231,52 @@ def _point(values: ShiftValues, name: str | None, charted: Charted) -> Point | N
         "sd": (batch.sd, batch.sd_se),
         "share": (batch.share, batch.share_se),
     }[charted]
-    return Point(figure, scale.there(figure), (se or 0.0) * scale.slope(figure))
+    return Point(shift, figure, scale.there(figure), (se or 0.0) * scale.slope(figure))
 
 
 def _chart(
-    batch: int | None, charted: Charted, points: Sequence[Point | None], n_charts: int
+    batch: int | None,
+    charted: Charted,
+    points: Sequence[Point | None],
+    n_charts: int,
+    baseline: Sequence[Point | None] | None = None,
 ) -> Chart:
     """One chart, judged at the last of its points."""
     figures = tuple(None if point is None else point.figure for point in points)
     places = [k for k, point in enumerate(points) if point is not None]
     *past, now = points
     known = [point for point in past if point is not None]
-    n = len(known)
+    limiting = known if baseline is None else [point for point in baseline if point is not None]
+    n = len(limiting)
     if n < FEWEST_SHIFTS:
         return Chart(batch, charted, figures)
-    values = np.array([point.value for point in known])
+    values = np.array([point.value for point in limiting])
     centre = float(values.mean())
-    sigma = _sigma(values, np.array([point.error for point in known]), now.error if now else 0.0)
+    errors = np.array([point.error for point in limiting])
+    sigma = _sigma(values, errors, now.error if now else 0.0)
     if sigma <= STILL * abs(centre):
         return Chart(batch, charted, figures)
     reach = limit_factor(n, n_charts) * sigma
     step = reach * math.sqrt(1 + 1 / n)
     back = SCALES[charted].back
     median = float(np.median(values))
+    of = {point.shift for point in limiting}
     low, high = back(centre - step), back(centre + step)
     limits = ControlLimits(n, back(centre), low, high, back(median), RANGE_LIMIT)
     if now is None:
         return Chart(batch, charted, figures, limits)
-    away = np.append(values, now.value) - centre
+    charted_values = np.array([point.value for point in (*known, now)])
+    away = charted_values - centre
     ewma = _ewma(away)
-    drift = reach * math.sqrt(ewma_variance(n))
+    drift = reach * math.sqrt(ewma_variance(n, [*(one.shift in of for one in known), False]))
     limits = replace(
         limits,
-        moving_range=abs(now.value - known[-1].value) / sigma,
+        moving_range=abs(now.value - known[-1].value) / sigma if known else None,
         ewma=Average(back(centre + float(ewma[-1])), back(centre - drift), back(centre + drift)),
     )
     sign, length = _sign(away, ewma, step, drift)
     if sign is None:
-        length = _run(np.append(values, now.value) - median)
+        length = _run(charted_values - median)
         sign = "drift" if length >= run_needed(n_charts) else None
     since = None if sign is None else places[-length]
     return Chart(batch, charted, figures, limits, sign, since)

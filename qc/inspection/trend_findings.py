@@ -18,8 +18,8 @@ MOST_DECIMALS = 12
 
 
 def trend_findings(line: Line, trend: Trend) -> list[Finding]:
-    """A finding for each chart with a step or a drift."""
-    findings = []
+    """A finding for each chart with a step or a drift, and for a baseline of too few shifts."""
+    findings = _too_few(line, trend)
     for chart in trend.charts:
         value = chart.values[-1]
         if chart.limits is None or chart.since is None or value is None:
@@ -28,7 +28,8 @@ def trend_findings(line: Line, trend: Trend) -> list[Finding]:
         day, shift = trend.shifts[chart.since]
         since = "this shift" if chart.since == len(trend.shifts) - 1 else f"{day} {shift}"
         said = _stepped if chart.sign == "step" else _drifted
-        sentence = f"The {chart.charted}{of_batch} {said(line, chart, chart.limits, value, since)}"
+        told = said(line, chart, chart.limits, value, since, _baseline(trend))
+        sentence = f"The {chart.charted}{of_batch} {told}"
         findings.append(
             Finding(
                 f"trend.{chart.sign}",
@@ -41,16 +42,45 @@ def trend_findings(line: Line, trend: Trend) -> list[Finding]:
     return findings
 
 
-def _stepped(line: Line, chart: Chart, limits: ControlLimits, value: float, since: str) -> str:
+def _baseline(trend: Trend) -> str:
+    """The name of the baseline that the control limits come from; empty where there is none."""
+    return trend.baseline.name if trend.baseline is not None and trend.baseline.used else ""
+
+
+def _source(limits: ControlLimits, baseline: str, earlier: str) -> str:
+    if baseline:
+        return f"{limits.n_values} shifts of the baseline {baseline}"
+    return f"{limits.n_values} earlier {earlier}"
+
+
+def _too_few(line: Line, trend: Trend) -> list[Finding]:
+    stated = trend.baseline
+    if stated is None or stated.used:
+        return []
+    was = "was" if stated.n_shifts == 1 else "were"
+    sentence = (
+        f"The baseline {stated.name} ({stated.first} to {stated.last}) is not used: "
+        f"{stated.n_shifts} of its shifts {was} assessed on line {line.name}, and control limits "
+        f"need {trend.fewest}. They come from the shifts just before instead."
+    )
+    remedy = "Inspect the shifts of that period, or state another one in plant.toml"
+    return [Finding("trend.baseline", Severity.CAUTION, sentence, remedy=remedy)]
+
+
+def _stepped(
+    line: Line, chart: Chart, limits: ControlLimits, value: float, since: str, baseline: str
+) -> str:
     digits = _Digits(line, chart, limits)
     way = "above" if value > limits.centre else "below"
     return (
         f"is {digits.one(value)}, {way} the control limits {digits.span(limits.low, limits.high)} "
-        f"of {limits.n_values} earlier shifts, since {since}."
+        f"of {_source(limits, baseline, 'shifts')}, since {since}."
     )
 
 
-def _drifted(line: Line, chart: Chart, limits: ControlLimits, value: float, since: str) -> str:
+def _drifted(
+    line: Line, chart: Chart, limits: ControlLimits, value: float, since: str, baseline: str
+) -> str:
     digits, ewma = _Digits(line, chart, limits), limits.ewma
     way, side = ("up", "above") if _moved(limits, value) > 0 else ("down", "below")
     start = f"has drifted {way} since {since}: it is {digits.one(value)}, and "
@@ -63,7 +93,8 @@ def _drifted(line: Line, chart: Chart, limits: ControlLimits, value: float, sinc
     in_a_row = sum(earlier is not None for earlier in chart.values[chart.since :])
     return (
         f"{start}{in_a_row} shifts in a row lie {side} {digits.one(limits.median)}, the median of "
-        f"{limits.n_values} earlier ones (control limits {digits.span(limits.low, limits.high)})."
+        f"{_source(limits, baseline, 'ones')} (control limits "
+        f"{digits.span(limits.low, limits.high)})."
     )
 
 

@@ -68,6 +68,7 @@ from qc.records.trend import (
     ShiftValues,
     Sign,
     Trend,
+    TrendBaseline,
 )
 
 __all__ = [
@@ -129,6 +130,7 @@ __all__ = [
     "SourceFile",
     "SourceState",
     "Trend",
+    "TrendBaseline",
     "Verdict",
     "WindowShift",
     "WindowTally",

@@ -74,7 +74,7 @@ class ControlLimits:
     moving_range_limit : float
         Upper control limit of the moving range, in sigmas of the chart.
     moving_range : float or None
-        From the value before to this one, in sigmas of the chart; None where this is a gap.
+        From the value before to this one, in sigmas of the chart; None where one is missing.
     ewma : Average or None
         In the unit of the chart; None where this is a gap.
     """
@@ -117,6 +117,27 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
+class TrendBaseline:
+    """The period that the plant has stated for the control limits.
+
+    Attributes
+    ----------
+    first, last : date
+        Production dates, both included.
+    n_shifts : int
+        In which the line was assessed.
+    used : bool
+        False: too few shifts, and the limits come from the shifts just before.
+    """
+
+    name: str
+    first: date
+    last: date
+    n_shifts: int
+    used: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Trend:
     """Individuals charts of a line.
 
@@ -128,9 +149,12 @@ class Trend:
         Earlier values that control limits need.
     last : ShiftValues or None
         The shift before this one, with its standard errors; None where there is none.
+    baseline : TrendBaseline or None
+        None where the plant states none, or this shift is not after it.
     """
 
     shifts: tuple[tuple[date, str], ...]
     charts: tuple[Chart, ...]
     fewest: int
     last: ShiftValues | None = None
+    baseline: TrendBaseline | None = None

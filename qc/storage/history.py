@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from itertools import takewhile
 
 from qc.errors import StorageError
 from qc.findings import Severity
@@ -26,7 +27,7 @@ from qc.records import (
     WindowShift,
     values_of,
 )
-from qc.storage.published import PublishedVersion, earlier_versions
+from qc.storage.published import PublishedVersion, earlier_versions, newest_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,8 @@ class History:
         self._coming = earlier_versions(plant.storage, shift)
         self._found: list[EarlierShift] = []
         self._damage: StorageError | None = None
+        self._root, self._start = plant.storage, shift.start
+        self._periods: dict[tuple[date, date], tuple[EarlierShift, ...]] = {}
         self._lock = threading.Lock()
 
     def __iter__(self) -> Iterator[EarlierShift]:
@@ -133,6 +136,19 @@ class History:
         while (shift := self._at(place)) is not None:
             yield shift
             place += 1
+
+    def between(self, first: date, last: date) -> tuple[EarlierShift, ...]:
+        """The shifts of a period that start before this one, newest first (errors as above)."""
+        with self._lock:
+            if (first, last) not in self._periods:
+                found = newest_first(self._root, last)
+                of_period = takewhile(lambda version: version.manifest.shift.date >= first, found)
+                self._periods[first, last] = tuple(
+                    EarlierShift(version)
+                    for version in of_period
+                    if version.manifest.shift.start < self._start
+                )
+            return self._periods[first, last]
 
     def _at(self, place: int) -> EarlierShift | None:
         with self._lock:

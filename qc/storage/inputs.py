@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from itertools import islice
 from pathlib import Path
@@ -45,6 +45,9 @@ class LineInputs:
         Where its batches without a nominal lay in the last published shift.
     past : tuple of ShiftValues
         What earlier shifts gave of it, oldest first, for its trend.
+    baseline : tuple of ShiftValues or None
+        What the shifts of its baseline gave of it, oldest first; None where none is stated, or
+        this shift is not after it.
     problems : tuple of Reject
         Files of the line that cannot even be opened.
     findings : tuple of Finding
@@ -58,6 +61,7 @@ class LineInputs:
     past: tuple[ShiftValues, ...] = ()
     problems: tuple[Reject, ...] = ()
     findings: tuple[Finding, ...] = ()
+    baseline: tuple[ShiftValues, ...] | None = None
 
 
 def fingerprint(
@@ -87,6 +91,7 @@ def fingerprint(
     window, findings = window_of(line, history)
     last, damaged = _last_batches(line, history)
     past, missing = _past(line, window, history)
+    baseline, unread = _baseline(line, shift, window, history)
     content: dict[str, Any] = {
         "files": [[path, sha256] for path, sha256, _ in hashed],
         "problems": sorted([met.path, met.detail] for met in problems),
@@ -99,9 +104,13 @@ def fingerprint(
         content["last"] = [str(last.date), last.shift, last.batches]
     if past:
         content["past"] = [astuple(values) for values in past]
+    if baseline is not None:
+        content["baseline"] = [astuple(values) for values in baseline]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
-    findings = (*findings, *damaged, *missing)
-    return LineInputs(tuple(hashed), window, digest, last, past, tuple(problems), findings)
+    findings = (*findings, *damaged, *missing, *unread)
+    return LineInputs(
+        tuple(hashed), window, digest, last, past, tuple(problems), findings, baseline
+    )
 
 
 def window_of(line: Line, history: History) -> tuple[tuple[WindowTally, ...], tuple[Finding, ...]]:
@@ -153,23 +162,11 @@ def _last_batches(line: Line, history: History) -> tuple[LastBatches | None, tup
 def _past(
     line: Line, window: tuple[WindowTally, ...], history: History
 ) -> tuple[tuple[ShiftValues, ...], tuple[Finding, ...]]:
-    """What earlier shifts gave, oldest first.
-
-    Shifts that share items, since one fit covers them, would give nearly the same values: of these
-    only the newest counts. Values in another unit are left out.
-    """
+    """What earlier shifts gave, oldest first."""
     found: list[ShiftValues] = []
-    covered = {(tally.source.date, tally.source.shift) for tally in window}
     try:
-        for earlier in islice(history, TREND_LOOK_BACK):
-            held = earlier.line(line.name)
-            this = earlier.shift.date, earlier.shift.name
-            if held is None or held.values is None or held.unit != line.unit:
-                continue
-            if covered & {this, *held.window}:
-                continue
-            found.append(held.values)
-            covered |= held.window
+        for values in _independent(line, window, islice(history, TREND_LOOK_BACK)):
+            found.append(values)
             if len(found) == TREND_SHIFTS:
                 break
     except StorageError as error:
@@ -180,6 +177,48 @@ def _past(
         damaged = Finding("trend.unreadable", Severity.CAUTION, sentence, remedy=error.remedy)
         return tuple(reversed(found)), (damaged,)
     return tuple(reversed(found)), ()
+
+
+def _baseline(
+    line: Line, shift: Shift, window: tuple[WindowTally, ...], history: History
+) -> tuple[tuple[ShiftValues, ...] | None, tuple[Finding, ...]]:
+    """What the shifts of the line's baseline gave, oldest first.
+
+    A baseline judges what comes after it. Where one of its shifts cannot be read none of them
+    counts: limits from the others would be those of another baseline.
+    """
+    period = line.baseline
+    if period is None or shift.date <= period.last:
+        return None, ()
+    try:
+        earlier = history.between(period.first, period.last)
+        found = list(_independent(line, window, earlier))
+    except StorageError as error:
+        sentence = (
+            f"The baseline {period.name} of line {line.name} cannot be used, since one of its "
+            f"shifts cannot be read: {error.what} ({error.where})."
+        )
+        return (), (Finding("trend.unreadable", Severity.CAUTION, sentence, remedy=error.remedy),)
+    return tuple(reversed(found)), ()
+
+
+def _independent(
+    line: Line, window: tuple[WindowTally, ...], earlier: Iterable[EarlierShift]
+) -> Iterator[ShiftValues]:
+    """What shifts, newest first, gave of a line.
+
+    Shifts that share items, since one fit covers them, would give nearly the same values: of these
+    only the newest counts. Values in another unit are left out.
+    """
+    covered = {(tally.source.date, tally.source.shift) for tally in window}
+    for one in earlier:
+        held = one.line(line.name)
+        if held is None or held.values is None or held.unit != line.unit:
+            continue
+        if covered & {(one.shift.date, one.shift.name), *held.window}:
+            continue
+        yield held.values
+        covered |= held.window
 
 
 def _tallies(line: Line, history: History) -> Iterator[tuple[EarlierShift, Tally]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from dataclasses import replace
 from datetime import date, timedelta
@@ -21,62 +20,14 @@ from tests.reports import samples
 from tests.reports.parsing import number
 from tests.reports.replays import replay
 
-CHROMIUM = Path("/usr/bin/chromium")
-
-if not CHROMIUM.exists() and os.environ.get("CI", "").lower() != "true":
-    pytest.skip(f"no Chromium at {CHROMIUM}; install it to run these", allow_module_level=True)
-
-from playwright.sync_api import sync_playwright  # noqa: E402 - after the skip
-
 pytestmark = pytest.mark.browser
 PAYLOAD = "\"'><img src=http://evil.example/x onerror=alert(1)><script>alert(2)</script>"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory):
     record, evidence = samples.shift()
     return record, reports.write_report(tmp_path_factory.mktemp("calm"), record, evidence)
-
-
-@pytest.fixture
-def opened(chromium):
-    """Opens one file after the other and collects what a quiet page must not do."""
-    contexts = []
-    complaints: list[str] = []
-    admitted: list[str] = []
-
-    def judge(route):
-        if route.request.url == admitted[-1]:
-            route.continue_()
-        else:
-            complaints.append(f"request: {route.request.url}")
-            route.abort()
-
-    def open_page(path: Path, **settings):
-        if not contexts:
-            contexts.append(chromium.new_context(**settings))
-            page = contexts[0].new_page()
-            page.on("console", lambda message: complaints.append(f"console: {message.text}"))
-            page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-            page.on("dialog", lambda dialog: (complaints.append("dialog"), dialog.dismiss()))
-            page.route("**/*", judge)
-        admitted.append(path.as_uri())
-        page = contexts[0].pages[0]
-        page.goto(path.as_uri())
-        return page, complaints
-
-    yield open_page
-    for context in contexts:
-        context.close()
 
 
 def test_pages_are_silent_and_ask_nobody(opened, calm):

@@ -4,14 +4,14 @@ import os
 import pickle
 import tomllib
 from dataclasses import fields
-from datetime import time
+from datetime import date, time
 from pathlib import Path
 
 import pytest
 
 from config import EXAMPLE, HIDALGO, load_plant
 from qc.errors import ConfigError
-from qc.plant import Batch, Gauge, Policy
+from qc.plant import Baseline, Batch, Gauge, Policy, config_sha256
 
 PLANT = """\
 [plant]
@@ -330,6 +330,31 @@ def test_a_folder_of_templates_is_relative_to_the_file_and_has_to_be_there(tmp_p
     (tmp_path / "own").mkdir()
     assert load(tmp_path, text).templates == str(tmp_path / "own")
     assert load(tmp_path, GOOD).templates is None
+
+
+def test_a_lines_baseline_counts_in_the_place_of_the_plants(tmp_path):
+    def stated(first: str, name: str) -> str:
+        return f"baseline = {{ from = '{first}', to = '2026-11-20', name = '{name}' }}\n"
+
+    plants = f"[trend]\n{stated('2026-11-01', 'usual')}"
+    other = LINE.replace('"A"', '"B"') + f"batches = 2\n[line.trend]\n{stated('2026-11-09', 'own')}"
+    plant = load(tmp_path, GOOD + other + plants)
+    assert [line.baseline for line in plant.lines] == [
+        Baseline(date(2026, 11, 1), date(2026, 11, 20), "usual"),
+        Baseline(date(2026, 11, 9), date(2026, 11, 20), "own"),
+    ]
+    shift = plant.shifts_of(date(2026, 11, 21))[0]
+    without = load(tmp_path, GOOD + other)
+    hashes = [config_sha256(one, one.lines[0], shift) for one in (plant, without)]
+    assert hashes[0] != hashes[1]
+    assert config_sha256(without, without.lines[1], shift) == config_sha256(
+        plant, plant.lines[1], shift
+    )
+    assert problems(tmp_path, f"{GOOD}[trend]\n{stated('2026-11-21', 'x')}") == [
+        "trend.baseline: to = 2026-11-20 is before from = 2026-11-21"
+    ]
+    (no_day,) = problems(tmp_path, f"{GOOD}[trend]\n{stated('2026-02-30', 'x')}")
+    assert 'must be a date in quotes, such as "2026-11-01"' in no_day
 
 
 def test_every_value_arrives(tmp_path):

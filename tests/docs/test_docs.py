@@ -19,6 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 import reports
+from benchmarks import report_comparison
 from config import EXAMPLE, HIDALGO, keys, load_plant, load_trial
 from config.schema import Kind, Table
 from flows.cli import app
@@ -194,6 +195,8 @@ SECTIONS = {
     "## [plant.columns]": (keys.COLUMNS, Columns),
     "## [[shift]]": (keys.SHIFT, None),
     "## [policy]": (keys.POLICY, Policy),
+    "## [trend]": (keys.TREND, None),
+    "### baseline": (keys.BASELINE, None),
     "## [report]": (keys.REPORT, Plant),
     "## [[line]]": (keys.LINE, Line),
     "## gauge": (keys.GAUGE, Gauge),
@@ -304,6 +307,21 @@ def test_the_recipe_for_the_hash_of_a_page(demo: Path):
     page.write_text(page.read_text("utf-8").replace("stamps", "Stamps", 1), "utf-8")
     assert stated != [summed()]
     page.unlink()
+
+
+# docs/reference/report-comparison.md
+
+
+def test_the_comparison_of_reports_is_made_from_tests_that_exist():
+    page = text_of("docs/reference/report-comparison.md")
+    assert page == "\n\n".join(part.strip("\n") for part in report_comparison.parts()) + "\n"
+    gone = report_comparison.Feature(
+        "x", ("no",) * 4, ("reports/test_pages_text.py::test_no_such",)
+    )
+    with pytest.raises(ValueError, match="there is no test reports/test_pages_text"):
+        report_comparison.ours(gone)
+    for link in re.findall(r"\]\(([^)]+)\)", page):
+        assert (ROOT / "docs/reference" / link).is_file(), link
 
 
 # docs/method.md

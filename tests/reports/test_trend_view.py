@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 import reports
-from qc.records import Chart, LineRecord
+from qc.records import Chart, LineRecord, TrendBaseline
 from reports.trend_view import BASE, LEFT, RIGHT, TOP, TrendView, trend_of
 from tests.reports import samples
 
@@ -119,3 +119,14 @@ def test_values_that_never_move_are_drawn_all_the_same():
     record = replace(PINS, trend=replace(PINS.trend, charts=(flat,)))
     (chart,) = view_of(record).rows[0].charts
     assert chart.line.count("L") == 25
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_a_baseline_is_named_where_the_limits_come_from_it(used: bool) -> None:
+    assert PINS.trend is not None
+    days = [day for day, _ in PINS.trend.shifts]
+    stated = TrendBaseline("after <overhaul>", days[0], days[5], 18 if used else 7, used)
+    said = view_of(replace(PINS, trend=replace(PINS.trend, baseline=stated))).sentence
+    period = f"from the 18 shifts of the baseline after <overhaul>, {days[0]} to {days[5]},"
+    assert (period in said) is used
+    assert ("from the earlier shifts alone" in said) is not used

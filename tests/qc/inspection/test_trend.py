@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -24,6 +25,7 @@ from qc.inspection.trend import (
     trend_of,
 )
 from qc.inspection.trend_findings import trend_findings
+from qc.plant import Baseline
 from qc.records import BatchValues, Chart, ControlLimits, ShiftValues, Trend
 from tests.qc.inspection.lines import inspect, line, mixed
 
@@ -320,3 +322,94 @@ def test_inspection_puts_the_trend_into_the_record() -> None:
     assert ("trend.step", 0) in codes
     assert moved.status == first.status  # a caution only
     assert inspect(LINE, x[:10]).record.trend is None
+
+
+# A baseline
+
+OVERHAUL = Baseline(DAY, DAY + timedelta(days=7), "after overhaul")
+OF_BASELINE = replace(LINE, baseline=OVERHAUL)
+
+
+def judged(past: list[float | None], now: float, baseline: list[float]) -> Trend:
+    """The trend after a baseline; `past` are the charted means just before this shift's."""
+    stated = [shift(k, mean) for k, mean in enumerate(baseline)]
+    before = [shift(100 + k, mean) for k, mean in enumerate(past)]
+    return trend_of(OF_BASELINE, before, shift(200, now), stated)
+
+
+def test_limits_of_a_baseline_do_not_follow_the_line() -> None:
+    """Worked by hand from SERIES, whatever the shifts just before have done."""
+    sigma = 13 / 7 / D2
+    reach = limit_factor(8, N_CHARTS) * sigma * math.sqrt(9 / 8)
+    for past in ([20.0, 25.0, 30.0] * 4, [11.0], []):
+        found = judged(list(past), 11.5, SERIES)
+        limits = limits_of(found)
+        assert limits.n_values == 8
+        assert (limits.centre, limits.median) == pytest.approx((11.0, 11.0))
+        assert (limits.low, limits.high) == pytest.approx((11.0 - reach, 11.0 + reach))
+        expected = abs(11.5 - past[-1]) / sigma if past else None
+        assert limits.moving_range == (None if expected is None else pytest.approx(expected))
+        assert found.baseline is not None
+        assert (found.baseline.n_shifts, found.baseline.used) == (8, True)
+
+
+def test_the_average_after_a_baseline_runs_over_the_charted_shifts() -> None:
+    past = [11.3, 12.1, 10.4]
+    limits = limits_of(judged([*past], 11.5, SERIES))
+    ewma = 0.0
+    for value in [*past, 11.5]:
+        ewma = 0.2 * (value - 11.0) + 0.8 * ewma
+    total = 1 - 0.8**4
+    squares = 0.04 * (1 - 0.64**4) / (1 - 0.64)
+    # None of the four is of the baseline: their errors and that of the centre are independent.
+    reach = limit_factor(8, N_CHARTS) * 13 / 7 / D2 * math.sqrt(squares + total**2 / 8)
+    assert limits.ewma is not None
+    assert limits.ewma.value == pytest.approx(11.0 + ewma)
+    assert (limits.ewma.low, limits.ewma.high) == pytest.approx((11.0 - reach, 11.0 + reach))
+
+
+def test_variance_of_the_average_with_some_shared_values_is_that_of_simulated_ones() -> None:
+    n, shared = 8, [True, True, True, False, False]
+    x = np.random.default_rng(5).standard_normal((400_000, n + 2))
+    centre = x[:, :n].mean(axis=1)
+    z = np.zeros(len(x))
+    for value in (x[:, 5], x[:, 6], x[:, 7], x[:, 8], x[:, 9]):
+        z = LAMBDA * (value - centre) + (1 - LAMBDA) * z
+    assert ewma_variance(n, shared) == pytest.approx(z.var(), rel=0.01)
+    assert ewma_variance(n, [True] * n + [False]) == ewma_variance(n)
+
+
+def test_a_line_that_settles_elsewhere_stays_a_finding_after_a_baseline() -> None:
+    """Rolling limits would take the new level for the usual one."""
+    level = 11.0 + 1.5 * limit_factor(8, N_CHARTS) * 13 / 7 / D2 * math.sqrt(9 / 8)
+    there = [level + d for d in (0.1, -0.1, 0.2, 0.0)] * 5
+    rolling = trend_of(LINE, [shift(k, mean) for k, mean in enumerate(there)], shift(99, level))
+    assert chart_of(rolling).sign is None
+    found = judged([*there], level, SERIES)
+    assert chart_of(found).sign == "step"
+    (finding,) = [one for one in trend_findings(OF_BASELINE, found) if "mean" in one.sentence]
+    assert "of 8 shifts of the baseline after overhaul" in finding.sentence
+
+
+def test_a_baseline_of_too_few_shifts_is_told_and_not_used() -> None:
+    past = [*SERIES, 12.0]
+    found = judged([*past], 11.5, SERIES[: FEWEST_SHIFTS - 1])
+    without = trend_of(
+        LINE, [shift(100 + k, mean) for k, mean in enumerate(past)], shift(200, 11.5)
+    )
+    assert found.charts == without.charts
+    assert found.baseline is not None
+    assert not found.baseline.used
+    (finding,) = [one for one in trend_findings(OF_BASELINE, found) if "baseline" in one.code]
+    assert finding.severity is Severity.CAUTION
+    assert finding.sentence == (
+        "The baseline after overhaul (2026-11-01 to 2026-11-08) is not used: 7 of its shifts were "
+        f"assessed on line {LINE.name}, and control limits need 8. They come from the shifts just "
+        "before instead."
+    )
+
+
+def test_without_a_baseline_nothing_is_told_of_one() -> None:
+    past = [shift(k, mean) for k, mean in enumerate(SERIES)]
+    assert trend_of(OF_BASELINE, past, shift(8, 11.0)).baseline is None
+    assert trend_of(LINE, past, shift(8, 11.0)).baseline is None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from qc import storage
-from qc.plant import Batch, Gauge, Policy
+from qc.plant import Baseline, Batch, Gauge, Policy
 from qc.storage.inputs import TREND_SHIFTS
 from qc.storage.published import PublishedVersion
 
@@ -302,3 +302,43 @@ def test_every_line_hears_of_a_damaged_version(plant, shift, inputs, inspected, 
         got = inputs(name, history=history)
         assert len(got.past) == n_past
         assert "trend.unreadable" in {finding.code for finding in got.findings}
+
+
+def test_a_baseline_gives_its_shifts_to_later_ones_alone(
+    plant, shift, inputs, inspected, table, deliver
+):
+    """However long ago; oldest first, in the hash, and never to a shift of its own."""
+    days = [shift.date - timedelta(days=back) for back in (9, 8, 7)]
+    period = Baseline(days[0], days[1], "usual")
+    plant = replace(plant, lines=tuple(replace(one, baseline=period) for one in plant.lines))
+    for day in days:
+        for name in ("early", "late"):
+            inspected(plant.shift(day, name))
+    deliver(table(3))
+    found = inputs("B", plant=plant)
+    assert found.baseline == ()  # that line is not in them
+    found = inputs("A", plant=plant)
+    assert [(one.date, one.shift) for one in found.baseline] == [
+        (day, name) for day in days[:2] for name in ("early", "late")
+    ]
+    without = replace(plant, lines=tuple(replace(one, baseline=None) for one in plant.lines))
+    assert inputs("A", plant=without).baseline is None
+    assert inputs("A", plant=without).input_sha256 != found.input_sha256
+    own = plant.shift(days[1], "late")
+    assert inputs("A", shift=own, plant=plant).baseline is None
+
+
+def test_a_damaged_shift_of_a_baseline_is_told_and_none_of_them_used(
+    plant, shift, inputs, inspected, table, deliver
+):
+    days = [shift.date - timedelta(days=back) for back in (2, 1)]
+    period = Baseline(days[0], days[0], "usual")
+    plant = replace(plant, lines=tuple(replace(one, baseline=period) for one in plant.lines))
+    published = inspected(plant.shift(days[0], "early"))
+    (published.folder / "manifest.json").write_text("{}")
+    deliver(table(3))
+    found = inputs("A", plant=plant)
+    assert found.baseline == ()
+    told = [one for one in found.findings if "baseline usual" in one.sentence]
+    assert [one.code for one in told] == ["trend.unreadable"]
+    assert str(published.folder / "manifest.json") in told[0].sentence
