@@ -196,7 +196,7 @@ FEATURES = (
         "unattended HTML, no script needed, no network, strict policy",
         ("no", "partly", "yes: dashboards", "partly: R Markdown"),
         (
-            f"{PAGES}::test_policy_admits_the_one_style_sheet_and_nothing_else",
+            f"{PAGES}::test_policy_admits_the_one_style_sheet_and_a_constant_script_and_nothing_else",
             "browser/test_pages.py::test_pages_are_silent_and_ask_nobody",
             "browser/test_hostile.py::test_hostile_strings_stay_texts",
         ),

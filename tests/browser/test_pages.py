@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 import reports
 from qc.inspection.expectation import two_batches
@@ -322,3 +323,11 @@ def test_without_scripts_there_is_no_what_if(opened, calm):
     assert page.locator(WHAT_IF).text_content() == ""
     assert page.locator(WHAT_IF).bounding_box()["height"] == 0
     assert not complaints
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_to_complain_of(opened, calm, scheme):
+    for path in calm[1]:
+        page, _ = opened(path, color_scheme=scheme)
+        found = Axe().run(page).response["violations"]
+        assert not found, (path.name, [(one["id"], one["nodes"][0]["html"]) for one in found])
