@@ -27,6 +27,8 @@ from qc.storage.published import current_version
 
 TRIES = 5  # as of an inspection: whose pointer keeps moving is published by somebody else
 
+LOOKED_UP_ANEW = "shift.past_unreadable"  # by each version, of the shifts before it
+
 log = logging.getLogger(__name__)
 
 
@@ -42,10 +44,13 @@ def settle_shift(
 
     Raises
     ------
+    ConfigError
+        If a template of the plant's own fails.
     StorageError
         If nothing is published, or something cannot be read or written; PointerMoved if other
         runs won each of `TRIES` times.
     """
+    templates = reports.load_templates(plant.templates)
     run = {"started": _now(), "host": platform.node(), **run}
     for tries_left in reversed(range(TRIES)):
         current = current_version(plant.storage, shift.date, shift.name)
@@ -55,7 +60,7 @@ def settle_shift(
             )
         attempt = begin(plant, shift)
         try:
-            published = _attempt(plant, attempt, run)
+            published = _attempt(plant, attempt, templates, run)
         except BaseException as error:
             discard(attempt)
             if not (isinstance(error, PointerMoved) and tries_left):
@@ -63,20 +68,29 @@ def settle_shift(
             log.warning("another run published %s first: starting over", shift)
         else:
             break
-    rebuild_index(plant)
+    rebuild_index(plant, templates)
     return published
 
 
-def _attempt(plant: Plant, attempt: Attempt, run: Mapping[str, str]) -> Published:
+def _attempt(
+    plant: Plant, attempt: Attempt, templates: reports.Templates, run: Mapping[str, str]
+) -> Published:
     base = open_base(attempt)
     assert base is not None  # somebody published it, and nothing takes that back
     record = base.record()
     # The plant as it was inspected: another configuration is a matter for an inspection.
     lines = tuple(line.line for line in record.lines)
-    as_published = replace(plant, name=record.plant, time_zone=record.time_zone, lines=lines)
+    as_published = replace(
+        plant,
+        name=record.plant,
+        time_zone=record.time_zone,
+        lines=lines,
+        reaction=record.reaction,
+    )
+    # What is told of earlier shifts is looked up anew, so that it is not said twice.
+    findings = tuple(told for told in record.findings if told.code != LOOKED_UP_ANEW)
     attempt = replace(attempt, plant=as_published, shift=record.shift)
-    judge, templates = judge_of(plant), reports.load_templates(plant.templates)
-    record, evidence = assemble(attempt, record.findings, software(), judge=judge)
+    record, evidence = assemble(attempt, findings, software(), judge=judge_of(plant))
     reports.write_report(attempt.folder / "report", record, evidence, templates)
     return publish(attempt, {**run, "ended": _now()}, templates.sha256)
 

@@ -158,7 +158,7 @@ def _groups(
 def _line_row(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | None) -> LineRow:
     counts = record.counts
     inspected = record.status is not LineStatus.ERROR
-    part = counts.held / counts.items if counts.items else 0.0
+    part = record.open_holds / counts.items if counts.items else 0.0
     return LineRow(
         name=record.line.name,
         href=line_href(record.line.name),
@@ -178,6 +178,12 @@ def _line_row(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | N
     )
 
 
+def _held_share(record: LineRecord) -> str:
+    decided = record.counts.held - record.open_holds
+    told = share(record.open_holds, record.counts.items)
+    return f"{told}, {count(decided)} more decided on" if decided else told
+
+
 def _then(shift: ShiftRecord, record: LineRecord) -> Then | None:
     if shift.past is None:
         return None
@@ -185,12 +191,6 @@ def _then(shift: ShiftRecord, record: LineRecord) -> Then | None:
     if then is None:
         return Then(None, "not inspected")
     return Then(STATUS_MARKS[then.status], f"held {held_change(record, then)}")
-
-
-def _held_share(record: LineRecord) -> str:
-    decided = record.counts.held - record.open_holds
-    told = share(record.open_holds, record.counts.items)
-    return f"{told}, {count(decided)} more decided on" if decided else told
 
 
 def _spark(record: LineRecord, evidence: LineEvidence | None) -> str:

@@ -233,8 +233,8 @@ def test_two_people_at_once(
             pool.map(lambda file: import_decisions(plant, late, file, datetime.now(UTC)), files)
         )
     assert [one.complaints for one in done] == [(), ()]
-    # The late record is judged and recorded again; the late version has nothing left to show.
-    assert len(calls) == n_calls
+    # The late record is always judged again; the late version only if the first does not show it.
+    assert n_calls <= len(calls) <= 3
     assert len(read_records(plant.storage, late)) == 2
     assert [row["decided"] for row in held_list(plant)[:3]] == ["scrap", "scrap", ""]
     assert version_of(plant).version != before
@@ -369,11 +369,13 @@ def test_another_configuration_is_no_matter_of_an_import(
     """The version is made of what is published: a line that plant.toml lost since stays."""
     text = published.read_text("utf-8")
     start = text.index('[[line]]\nname = "C"')
-    published.write_text(text[:start], encoding="utf-8")
+    published.write_text(text[:start] + '[reaction]\nhold = "Call quality."\n', encoding="utf-8")
     smaller = load_plant(published)
     assert [line.name for line in smaller.lines] == ["A", "B"]
     assert imported(published, filled(plant, tmp_path / "x.csv", scrap(0))).exit_code == 0
-    assert [line.line.name for line in version_of(plant).record().lines] == ["A", "B", "C"]
+    record = version_of(plant).record()
+    assert [line.line.name for line in record.lines] == ["A", "B", "C"]
+    assert (smaller.reaction, record.reaction) == ({"hold": "Call quality."}, {})
 
 
 def test_nothing_published(published: Path, tmp_path: Path, plant: Plant) -> None:

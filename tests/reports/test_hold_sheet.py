@@ -162,7 +162,8 @@ def test_a_page_of_noted_items_stays_small(tmp_path):
     again = tuple(replace(item, **noted) for item in one.held)
     done = tuple(replace(item, decided="regrade", decided_batch="small") for item in again)
     n_open = len(done) - tables.SHOWN_DECIDED
-    evidence["A"] = replace(one, held=(*again[:n_open], *done[n_open:]), open=again)
-    line = replace(record.lines[0], holds=Holds({"regrade": 31}, 101, ("a" * 64,)))
+    unsettled = (*again[:10], *one.held[10:n_open])
+    evidence["A"] = replace(one, held=(*unsettled, *done[n_open:]), open=unsettled)
+    line = replace(record.lines[0], holds=Holds({"regrade": 31}, 40, ("a" * 64,)))
     reports.write_report(tmp_path, replace(record, lines=(line, *record.lines[1:])), evidence)
     assert (tmp_path / "line-A.html").stat().st_size <= 120_000
