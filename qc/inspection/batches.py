@@ -34,7 +34,7 @@ def batch_records(
     records = []
     for b, batch in enumerate(line.batches):
         k = fitted.component[b]
-        if k is None or fitted.fit.mixture.weights[k] == 0:
+        if k is None or not fitted.ran(b):
             high = fitted.share_bound[b]
             nothing = (None,) * 8
             records.append(

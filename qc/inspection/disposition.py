@@ -77,12 +77,12 @@ class Rule:
     @property
     def running(self) -> list[int]:
         """Configured batches that ran."""
-        return [b for b, k in enumerate(self.fitted.component) if k is not None]
+        return [b for b in range(len(self.batches)) if self.fitted.ran(b)]
 
     @property
     def components(self) -> list[int]:
         """Their components, in the same order."""
-        return [k for k in self.fitted.component if k is not None]
+        return [k for b in self.running if (k := self.fitted.component[b]) is not None]
 
     def chance(self, top: Floats, none: Floats) -> Floats:
         """What the threshold is compared with, (m,): a promise counts strays as wrong."""
@@ -98,7 +98,7 @@ class Rule:
         return np.asarray(self.tails(x).max(axis=1))
 
     def tails(self, x: Floats) -> Floats:
-        """Two-sided tail probability of x under each component of the fit, (m, K).
+        """Two-sided tail probability of x under each batch that ran, in their order, (m, running).
 
         A rounded reading is as near to the mean as its cell allows.
         """

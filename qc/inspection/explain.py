@@ -49,7 +49,7 @@ def reckon(line: Line, decided: Decision, tally: Tally, reading: float) -> Recko
     low, high = expit(odds - Z95 * errors)[0], expit(odds + Z95 * errors)[0]
     batches = []
     for b, (batch, k) in enumerate(zip(line.batches, fitted.component, strict=True)):
-        if k is None or mixture.weights[k] == 0:
+        if k is None or not fitted.ran(b):
             batches.append(BatchOdds(batch.name, False, None, 0.0, 0.0, None, None))
             continue
         distance = float((x[0] - mixture.means[k, 0]) / mixture.sds[k])
@@ -92,6 +92,4 @@ def agrees(item: PublishedItem, reckoned: Reckoning) -> bool:
 
 def _nearest(rule: Rule, x: Floats) -> int:
     """The batch under which the reading has its largest tail probability."""
-    tails = rule.tails(x)[0]
-    by_batch = [-1.0 if k is None else tails[k] for k in rule.fitted.component]
-    return int(np.argmax(by_batch))
+    return rule.running[int(rule.tails(x)[0].argmax())]
