@@ -158,7 +158,8 @@ def decide(fitted: BatchFit, line: Line, tally: Tally, ppm: float) -> tuple[Disp
     """Dispositions of the distinct readings under the promise, and the chance of being right."""
     policy = replace(line.policy, max_misassigned_ppm=ppm)
     rule = make_rule(fitted, replace(line, policy=policy), tally)
-    return rule.judge(tally.values), rule.memberships(tally.values).max(axis=1)
+    judged, memberships = rule.judged(tally.values)
+    return judged, memberships.max(axis=1)
 
 
 def add_shift(design: Design, seed: list[int], counts: list[Counts]) -> None:

@@ -97,29 +97,24 @@ def decide(
     if stop is not None:
         reason, finding = stop
         nothing = nothing_decided(len(tally), reason)
-        told = (*findings, finding)
-        return Decision(
-            None, None, None, None, Verdict.FAILED, nothing, together, tuple(used), told
-        )
+        return _undecided(None, nothing, together, used, [*findings, finding])
     fitted = fit_batches(together, line, last, known)
     findings.extend(fitted.findings)
     if fitted.fit.failed:
         nothing = nothing_decided(len(tally), Reason.FIT_FAILED)
-        told = tuple(findings)
-        return Decision(
-            fitted, None, None, None, Verdict.FAILED, nothing, together, tuple(used), told
-        )
+        return _undecided(fitted, nothing, together, used, findings)
     test = goodness(together, fitted.fit.mixture)
     judged, fitted, doubts = judge_fit(together, line, fitted, test)
     findings.extend(doubts)
     rule = make_rule(fitted, line, tally)
+    by_reading, memberships = rule.judged(tally.values)
     return Decision(
         fitted,
         rule,
-        rule.memberships(tally.values),
+        memberships,
         test,
         judged,
-        rule.judge(tally.values),
+        by_reading,
         together,
         tuple(used),
         tuple(findings),
@@ -141,9 +136,9 @@ def _undecided(
 
 def expected_misassigned(decided: Decision, tally: Tally) -> float | None:
     """Expected share of wrong batches among the assigned; None where it is withdrawn."""
-    if decided.rule is None or decided.judged is not Verdict.GOOD:
+    if decided.memberships is None or decided.judged is not Verdict.GOOD:
         return None
-    return confusion(decided.rule, decided.by_reading, tally).misassigned
+    return confusion(decided.memberships, decided.by_reading, tally).misassigned
 
 
 def _with_window(

@@ -63,16 +63,24 @@ class Rule:
         Posteriors are averaged over the uncertainty of the fit, and given that the item is of
         some batch: that it may be a stray, or of an unknown size, is the other doubt.
         """
+        posterior, none, _ = self._chances(x)
+        return posterior, none
+
+    def _chances(self, x: Floats) -> tuple[Floats, Floats, Bools]:
+        """As `posteriors`; and whether the most likely origin is the unknown size, (m,)."""
         averaged, plain = self.fitted.fit.posterior(x)
         own = averaged[:, self.components]
         total = own.sum(axis=1, keepdims=True)
         # Where the background takes all, floats keep nothing of the batches: take the nearest.
         nearest = np.eye(len(self.components))[np.abs(self._distances(x)).argmin(axis=1)]
         own = np.where(total > 0, own / np.where(total > 0, total, 1.0), nearest)
-        result = np.zeros((len(x), len(self.batches)))
-        result[:, self.running] = own
-        none = 1.0 - plain[:, self.components].sum(axis=1)
-        return result, np.clip(none, 0.0, 1.0)
+        posterior = np.zeros((len(x), len(self.batches)))
+        posterior[:, self.running] = own
+        none = np.clip(1.0 - plain[:, self.components].sum(axis=1), 0.0, 1.0)
+        unknown = np.zeros(len(x), dtype=bool)
+        if self.fitted.unknown is not None:
+            unknown = plain.argmax(axis=1) == self.fitted.unknown
+        return posterior, none, unknown
 
     @property
     def running(self) -> list[int]:
@@ -87,11 +95,6 @@ class Rule:
     def chance(self, top: Floats, none: Floats) -> Floats:
         """What the threshold is compared with, (m,): a promise counts strays as wrong."""
         return np.asarray(top * (1.0 - none)) if self.promised else top
-
-    def memberships(self, x: Floats) -> Floats:
-        """Chance of each configured batch, (m, B); less than one in all where x may be of none."""
-        posterior, none = self.posteriors(x)
-        return np.asarray(posterior * (1.0 - none)[:, None])
 
     def tail(self, x: Floats) -> Floats:
         """Largest two-sided tail probability of x under any batch that ran, (m,)."""
@@ -113,7 +116,11 @@ class Rule:
 
     def judge(self, x: Floats) -> Dispositions:
         """Dispositions of valid readings, each of shape (m,)."""
-        posterior, none = self.posteriors(x)
+        return self.judged(x)[0]
+
+    def judged(self, x: Floats) -> tuple[Dispositions, Floats]:
+        """Dispositions of valid readings, each (m,), and the chance of each batch, (m, B)."""
+        posterior, none, unknown = self._chances(x)
         batch, runner_up, top = _best_two(posterior)
         stray = is_stray(top, none)
         far = self.tail(x) < self.atypical_level
@@ -126,18 +133,12 @@ class Rule:
         reason[is_ambiguous] = Reason.BATCH_IN_DOUBT
         reason[stray] = Reason.STRAY
         reason[far] = Reason.FITS_NO_BATCH
-        reason[self._unknown(x) & is_atypical] = Reason.UNKNOWN_SIZE
+        reason[unknown & is_atypical] = Reason.UNKNOWN_SIZE
         conforming = conformity(x, batch, self.batches, self.resolution, self.guard)
-        return Dispositions(
+        decided = Dispositions(
             batch, top, runner_up, disposition, is_ambiguous, is_atypical, conforming, reason
         )
-
-    def _unknown(self, x: Floats) -> Bools:
-        """Whether the most likely origin of x is the size that nobody configured, (m,)."""
-        if self.fitted.unknown is None:
-            return np.zeros(len(x), dtype=bool)
-        _, plain = self.fitted.fit.posterior(x)
-        return np.asarray(plain.argmax(axis=1) == self.fitted.unknown)
+        return decided, posterior * (1.0 - none)[:, None]
 
 
 def is_stray(top: Floats, none: Floats) -> Bools:
@@ -167,8 +168,9 @@ def chow_threshold(rule: Rule, tally: Tally, policy: Policy) -> float:
     one chance go together. Above 1 where nothing may be released.
     """
     assert policy.max_misassigned_ppm is not None
-    clear = ~rule.judge(tally.values).is_atypical
-    right, items = rule.memberships(tally.values).max(axis=1)[clear], tally.counts[clear]
+    judged, memberships = rule.judged(tally.values)
+    clear = ~judged.is_atypical
+    right, items = memberships.max(axis=1)[clear], tally.counts[clear]
     levels, group = np.unique(-right, return_inverse=True)
     released = np.cumsum(np.bincount(group, items))
     wrong = np.cumsum(np.bincount(group, items * (1.0 - right)))

@@ -31,21 +31,35 @@ STEP = 0.1  # of the search for the separation that would be needed
 WIDEST = 20.0  # pooled sds: the furthest separation that is looked at
 
 
-def confusion(rule: Rule, judged: Dispositions, tally: Tally) -> Confusion:
-    """Expected items of each batch among the assigned ones."""
-    memberships = rule.memberships(tally.values)
+def confusion(memberships: Floats, judged: Dispositions, tally: Tally) -> Confusion:
+    """Expected items of each batch among the assigned ones.
+
+    Parameters
+    ----------
+    memberships : ndarray of shape (n_distinct, B)
+        Chance of each configured batch at each distinct reading of the tally.
+    judged : Dispositions
+        Of these readings.
+    tally : Tally
+    """
+    n_batches = memberships.shape[1]
     released = judged.disposition == Disposition.ASSIGNED
-    items = np.zeros((len(rule.batches), len(rule.batches) + 1))
-    for b in range(len(rule.batches)):
+    items = np.zeros((n_batches, n_batches + 1))
+    for b in range(n_batches):
         own = released & (judged.batch == b)
         items[b, :-1] = tally.counts[own] @ memberships[own]
         items[b, -1] = float(tally.counts[own].sum()) - items[b, :-1].sum()
     return Confusion(tuple(tuple(float(value) for value in row) for row in np.maximum(items, 0.0)))
 
 
-def forecasts(rule: Rule, judged: Dispositions, tally: Tally, stated: bool) -> tuple[Forecast, ...]:
-    """What other thresholds would hold of this shift's items, and (where stated) get wrong."""
-    right = rule.memberships(tally.values).max(axis=1)
+def forecasts(
+    memberships: Floats, judged: Dispositions, tally: Tally, stated: bool
+) -> tuple[Forecast, ...]:
+    """What other thresholds would hold of this shift's items, and (where stated) get wrong.
+
+    Parameters are those of `confusion`.
+    """
+    right = memberships.max(axis=1)
     found = []
     for threshold in THRESHOLDS:
         released = ~judged.is_atypical & (judged.posterior >= threshold)

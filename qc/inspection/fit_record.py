@@ -26,13 +26,13 @@ def fit_record(
 
     A suspect fit withdraws its promise: it states no wrong batches, here or at other thresholds.
     """
-    rule, test, by_valid = decided.rule, decided.test, decided.by_reading
-    if rule is None:
+    rule, memberships, test = decided.rule, decided.memberships, decided.test
+    if rule is None or memberships is None:
         return None
     fit, mixture = rule.fitted.fit, rule.fitted.fit.mixture
     pair = nearest_pair(mixture, rule.components)
     stated = decided.judged is Verdict.GOOD
-    expected = confusion(rule, by_valid, tally) if stated else None
+    expected = confusion(memberships, decided.by_reading, tally) if stated else None
     return FitRecord(
         likelihood=fit.likelihood,
         n_items=round(fit.n),
@@ -52,7 +52,7 @@ def fit_record(
         separation=None if pair is None else separation_of(mixture, *pair),
         expected_misassigned=None if expected is None else expected.misassigned,
         confusion=expected,
-        forecasts=forecasts(rule, by_valid, tally, stated),
+        forecasts=forecasts(memberships, decided.by_reading, tally, stated),
         separations=separations(rule, stated),
         robust=beside_suspect(line, decided, tally),
         cuts=cuts(rule, zones, tally),

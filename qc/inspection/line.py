@@ -99,7 +99,7 @@ def inspect_line(
         findings.append(contradicted)
     counts = _count(line, readings, by_reading, index)
     rule = decided.rule
-    unsorted = cannot_sort(line, rule) or out_of_reach(line, rule, tally)
+    unsorted = cannot_sort(line, rule) or out_of_reach(line, rule, decided.memberships)
     findings.extend(unsorted or _about_holds(line, counts))
     stretches = () if rule is None else zones(rule, tally)
     findings.extend(regions(line, stretches))

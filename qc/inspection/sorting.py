@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from qc.findings import Finding, Severity
 from qc.inspection.disposition import Rule
 from qc.inspection.expectation import nearest_pair, separation_needed, two_nearest
-from qc.mixture import Tally
 from qc.plant import Line
-from qc.records import Disposition, Zone
+from qc.records import Disposition, Floats, Zone
 
 SORTED = 4.0  # pooled sds: neighbours that are nearer cannot be sorted by this measurement
 
@@ -43,11 +42,11 @@ def cannot_sort(line: Line, rule: Rule | None) -> list[Finding]:
     return [Finding("line.cannot_sort", Severity.ACTION, sentence, remedy=remedy)]
 
 
-def out_of_reach(line: Line, rule: Rule | None, tally: Tally) -> list[Finding]:
+def out_of_reach(line: Line, rule: Rule | None, memberships: Floats | None) -> list[Finding]:
     """The finding that no item can be released under the promise that the plant states."""
-    if rule is None or not rule.promised or rule.threshold <= 1.0 or tally.n == 0:
+    if rule is None or memberships is None or not rule.promised or rule.threshold <= 1.0:
         return []
-    surest = 1.0 - float(rule.memberships(tally.values).max())
+    surest = 1.0 - float(memberships.max())
     sentence = (
         f"No item can be released under max_misassigned_ppm = {line.policy.max_misassigned_ppm:g}: "
         f"even the surest of them is in the wrong batch, or of none, with a chance of "

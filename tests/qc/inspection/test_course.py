@@ -65,7 +65,7 @@ def test_means_and_the_middle_90_percent_are_those_of_the_weighted_items() -> No
     found = course(x, times(part))
     on, tally = line(10.0, 10.8), Tally.of(x, resolution=0.01)
     rule = make_rule(fit_batches(tally, on), on, tally)
-    chances = rule.memberships(x)
+    chances = rule.judged(x)[1]
     block = (part * BLOCKS).astype(int)
     for batch in found.batches:
         for t in range(BLOCKS):
