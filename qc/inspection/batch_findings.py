@@ -63,13 +63,11 @@ def _drifted(fit: Fit, batch: Batch, k: int) -> bool:
 
 
 def _merged(fit: Fit, line: Line, batch_of: dict[int, int]) -> list[Finding]:
-    means, sds = fit.mixture.means[:, 0], fit.mixture.sds
-    order = np.argsort(means)
-    findings = []
-    for one, other in itertools.pairwise(order):
-        apart = (means[other] - means[one]) / np.sqrt(0.5 * (sds[one] ** 2 + sds[other] ** 2))
+    mixture, findings = fit.mixture, []
+    for one, other in itertools.pairwise(np.argsort(mixture.means[:, 0]).tolist()):
+        apart = mixture.separation(one, other)
         if apart < MERGED:
-            names = [line.batches[batch_of[int(k)]].name for k in (one, other)]
+            names = [line.batches[batch_of[k]].name for k in (one, other)]
             sentence = (
                 f"Batches {names[0]} and {names[1]} are {apart:.2g} sd apart: "
                 "to this gauge they are one."

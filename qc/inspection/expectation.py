@@ -70,17 +70,11 @@ def forecasts(
     return tuple(found)
 
 
-def separation_of(mixture: Mixture, one: int, other: int) -> float:
-    """Distance of two batches' means in pooled sds, sqrt of the mean of their variances."""
-    apart = abs(mixture.means[one, 0] - mixture.means[other, 0])
-    return float(apart / np.sqrt(0.5 * (mixture.sds[one] ** 2 + mixture.sds[other] ** 2)))
-
-
 def nearest_pair(mixture: Mixture, components: list[int]) -> tuple[int, int] | None:
     """The two neighbouring components that are hardest to tell apart; None with one batch."""
     by_mean = sorted(components, key=lambda k: float(mixture.means[k, 0]))
     return min(
-        itertools.pairwise(by_mean), key=lambda pair: separation_of(mixture, *pair), default=None
+        itertools.pairwise(by_mean), key=lambda pair: mixture.separation(*pair), default=None
     )
 
 
@@ -136,7 +130,7 @@ def two_nearest(rule: Rule) -> Separation | None:
     pair, nearest = _pair(rule), nearest_pair(rule.fitted.fit.mixture, rule.components)
     if pair is None or nearest is None:
         return None
-    apart = separation_of(rule.fitted.fit.mixture, *nearest)
+    apart = rule.fitted.fit.mixture.separation(*nearest)
     return two_batches(*pair, apart, _threshold(rule))
 
 

@@ -10,7 +10,6 @@ from qc.inspection.expectation import (
     confusion,
     forecasts,
     nearest_pair,
-    separation_of,
     separations,
 )
 from qc.inspection.robust import beside_suspect
@@ -49,7 +48,7 @@ def fit_record(
         background_share=None if mixture.background is None else mixture.background.weight,
         goodness_p=None if test is None else test.p,
         goodness_effect=None if test is None else test.effect,
-        separation=None if pair is None else separation_of(mixture, *pair),
+        separation=None if pair is None else mixture.separation(*pair),
         expected_misassigned=None if expected is None else expected.misassigned,
         confusion=expected,
         forecasts=forecasts(memberships, decided.by_reading, tally, stated),

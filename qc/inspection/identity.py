@@ -170,13 +170,12 @@ def with_unknown(tally: Tally, line: Line, fitted: BatchFit) -> BatchFit | None:
     fuller = _fit_priors(tally, line, [*priors, None])
     if fuller.failed or fuller.bic >= fitted.fit.bic:
         return None
-    means, variances = fuller.mixture.means[:, 0], fuller.mixture.sds**2
-    pooled = np.sqrt(0.5 * (variances[:-1] + variances[-1]))
-    if (np.abs(means[:-1] - means[-1]) < APART * pooled).any():
+    unknown = len(ran)  # priors keep their order, and the size without one is the last
+    if any(fuller.mixture.separation(k, unknown) < APART for k in range(unknown)):
         return None
-    places = iter(range(len(ran)))  # priors keep their order, and the unknown size is the last
+    places = iter(range(unknown))
     component = tuple(None if k is None else next(places) for k in fitted.component)
-    return replace(fitted, fit=fuller, component=component, unknown=len(ran))
+    return replace(fitted, fit=fuller, component=component, unknown=unknown)
 
 
 def check_of_k(tally: Tally, line: Line, fitted: BatchFit) -> OneMore | None:

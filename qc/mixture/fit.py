@@ -157,6 +157,24 @@ def sd_floor(width: float) -> float:
     return max(SD_FLOOR, SD_FLOOR_STEPS * width)
 
 
+def limits_beside(
+    answer: Answer,
+    cells: Cells,
+    priors: Sequence[BatchPrior | None],
+    spread: Literal["free", "common", "proportional"],
+) -> Constraints:
+    """Priors and bounds of another fit to the cells of an answer, in its units."""
+    return constraints(
+        priors,
+        answer.location,
+        answer.scale,
+        (float(cells.z[0]), float(cells.z[-1])),
+        sd_floor(answer.width),
+        Spread(spread),
+        answer.width,
+    )
+
+
 def _answer(
     tally: Tally,
     cells: Cells,

@@ -114,6 +114,11 @@ class Mixture:
             raise FitError("sds are of one characteristic; read .covariances")
         return np.sqrt(self.covariances[:, 0, 0])
 
+    def separation(self, one: int, other: int) -> float:
+        """Distance of two batches' means in pooled sds, sqrt of the mean of their variances."""
+        apart = abs(self.means[one, 0] - self.means[other, 0])
+        return float(apart / np.sqrt(0.5 * (self.sds[one] ** 2 + self.sds[other] ** 2)))
+
     def log_joint(self, readings: ArrayLike, resolution: float | None = None) -> Floats:
         """Log of weight times density of each component, (n, K), or (n, K + 1) with background.
 

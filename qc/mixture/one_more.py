@@ -14,11 +14,11 @@ from typing import Literal
 
 import numpy as np
 
-from qc.mixture.fit import sd_floor
+from qc.mixture.fit import limits_beside
 from qc.mixture.insertions import insertions
 from qc.mixture.likelihood import log_likelihood
 from qc.mixture.polish import polish
-from qc.mixture.priors import BatchPrior, Spread, constraints
+from qc.mixture.priors import BatchPrior
 from qc.mixture.result import Fit
 from qc.mixture.runs import coarsen, short_runs
 from qc.mixture.starts import bounded
@@ -60,15 +60,7 @@ def one_batch_more(
     cells = replace(answer.cells(tally.values), n=tally.counts)
     coarse = coarsen(cells)
     small = coarse.cells(cells)
-    limits = constraints(
-        [*priors, None],
-        answer.location,
-        answer.scale,
-        (float(cells.z[0]), float(cells.z[-1])),
-        sd_floor(answer.width),
-        Spread(spread),
-        answer.width,
-    )
+    limits = limits_beside(answer, cells, [*priors, None], spread)
     asked = insertions(cells, coarse, rest)
     if not asked:
         return None

@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qc.mixture.em import evaluate
-from qc.mixture.fit import sd_floor
+from qc.mixture.fit import limits_beside
 from qc.mixture.likelihood import Cells, Floats, Theta, log_likelihood, posteriors
 from qc.mixture.polish import Summit, polish
-from qc.mixture.priors import BatchPrior, Constraints, Spread, constraints
+from qc.mixture.priors import BatchPrior, Constraints
 from qc.mixture.result import Answer, Fit
 from qc.mixture.runs import coarsen
 from qc.mixture.tally import Tally
@@ -110,15 +110,7 @@ def robust_fit(
     """
     answer = fit.answered()
     cells = replace(answer.cells(tally.values), n=tally.counts)
-    limits = constraints(
-        priors,
-        answer.location,
-        answer.scale,
-        (float(cells.z[0]), float(cells.z[-1])),
-        sd_floor(answer.width),
-        Spread(spread),
-        answer.width,
-    )
+    limits = limits_beside(answer, cells, priors, spread)
     small = coarsen(cells).cells(cells)
     summits = _profile(small, answer.theta, limits)
     admissible = [summit for summit in summits if not summit.faults]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from qc.inspection.expectation import nearest_pair, separation_of, two_batches
+from qc.inspection.expectation import nearest_pair, two_batches
 from qc.mixture import Mixture
 from qc.plant import Batch, Gauge, Line, Policy
 from qc.records import Disposition, Verdict
@@ -21,7 +21,7 @@ def test_separation_is_the_smallest_distance_in_pooled_sds() -> None:
     mixture = Mixture.of([0.3, 0.3, 0.4], [3.0, 1.0, 1.8], [0.2, 0.1, 0.2])
     pair = nearest_pair(mixture, [0, 1, 2])
     assert pair == (1, 2)
-    assert separation_of(mixture, *pair) == pytest.approx(0.8 / np.sqrt(0.5 * (0.01 + 0.04)))
+    assert mixture.separation(*pair) == pytest.approx(0.8 / np.sqrt(0.5 * (0.01 + 0.04)))
     assert nearest_pair(mixture, [1]) is None
 
 
