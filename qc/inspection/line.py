@@ -86,12 +86,13 @@ def inspect_line(
     reasons = invalid_reasons(readings, line.gauge)
     valid = reasons == Reason.CLEAR
     tally, of_gauge = tally_of(readings.values[valid], line)
+    place = tally.index(readings.values[valid])
     invalid = Counter(Reason(int(reason)).label for reason in reasons[~valid])
     decided = decide(line, tally, window, last, invalid, anchors(line, readings, valid, tally))
     findings = [*readings.findings, *of_gauge, *decided.findings]
-    course, in_order = _in_order(line, shift, readings, valid, decided, tally)
+    course, in_order = _in_order(line, shift, readings, valid, place, decided, tally)
     findings.extend(in_order)
-    by_reading, index = _per_item(decided.by_reading, tally, readings, reasons)
+    by_reading, index = _per_item(decided.by_reading, place, reasons)
     known = compare(line, readings, by_reading, index, decided.fitted)
     contradicted = disagreement(known)
     if contradicted is not None:
@@ -166,15 +167,19 @@ def _in_order(
     shift: Shift,
     readings: LineReadings,
     valid: NDArray[np.bool_],
+    place: Ints,
     decided: Decision,
     tally: Tally,
 ) -> tuple[Course | None, list[Finding]]:
-    """What the times of the items say of the batches; nothing without times or without a fit."""
+    """What the times of the items say of the batches; nothing without times or without a fit.
+
+    `place` is that of each valid reading in the tally.
+    """
     fitted, memberships = decided.fitted, decided.memberships
     if readings.measured_at is None or fitted is None or memberships is None:
         return None, []
     times, x = readings.measured_at[valid], readings.values[valid]
-    place, timed = tally.index(x), ~np.isnat(times)
+    timed = ~np.isnat(times)
     orders: list[BatchOrder | None] = []
     for b, k in enumerate(fitted.component):
         if k is None:
@@ -188,16 +193,16 @@ def _in_order(
     return course, order_findings([batch.name for batch in line.batches], orders)
 
 
-def _per_item(
-    by_valid: Dispositions, tally: Tally, readings: LineReadings, reasons: Codes
-) -> tuple[Dispositions, Ints]:
-    """Dispositions of the distinct readings and of the kinds of invalid ones, and each item's."""
+def _per_item(by_valid: Dispositions, place: Ints, reasons: Codes) -> tuple[Dispositions, Ints]:
+    """Dispositions of the distinct readings and of the kinds of invalid ones, and each item's.
+
+    `place` is that of each valid reading in the tally, `reasons` has one entry an item.
+    """
     by_reading = stacked([by_valid, *(nothing_decided(1, reason) for reason in INVALID_REASONS)])
     index = np.empty(len(reasons), dtype=np.int64)
-    valid = reasons == Reason.CLEAR
-    index[valid] = tally.index(readings.values[valid])
-    for place, reason in enumerate(INVALID_REASONS):
-        index[reasons == reason] = len(tally) + place
+    index[reasons == Reason.CLEAR] = place
+    for kind, reason in enumerate(INVALID_REASONS):
+        index[reasons == reason] = len(by_valid) + kind
     return by_reading, index
 
 
