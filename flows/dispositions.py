@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 from config import load_plant
 from flows.paths import shown
-from flows.settling import TRIES, settle_shift
+from flows.publishing import TRIES
+from flows.settling import settle_shift
 from flows.which_shift import which_shift
 from qc.errors import PointerMoved, StorageError
 from qc.inspection.holds import HoldList, Judged, judge_rows

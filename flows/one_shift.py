@@ -10,10 +10,8 @@ choice (`serially` here, Prefect's tasks in `tasks.py`); the story is the same.
 from __future__ import annotations
 
 import logging
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -22,8 +20,9 @@ import reports
 from flows.again import judge_of
 from flows.index import rebuild_index
 from flows.pages import make_pages
+from flows.publishing import now, started, until_published
 from flows.software import software
-from qc.errors import PointerMoved, ReadingsError, Where
+from qc.errors import ReadingsError, Where
 from qc.findings import Finding, Severity
 from qc.inspection import failed_line, inspect_line
 from qc.plant import Plant, Shift, config_sha256
@@ -35,8 +34,6 @@ from qc.storage import (
     Published,
     ShiftFiles,
     assemble,
-    begin,
-    discard,
     discover,
     empty,
     fingerprint,
@@ -50,8 +47,6 @@ from qc.storage import (
 from qc.storage.discover import expected_place
 from qc.storage.published import current_version
 from reports.formatting import plural
-
-TRIES = 5  # a shift whose pointer keeps moving is inspected by somebody else: give it up
 
 LineStep = Callable[[str], str]
 EachLine = Callable[[LineStep, Sequence[str]], Sequence[str | Exception]]
@@ -123,18 +118,12 @@ def inspect(
     """
     names = tuple(plant.line(name).name for name in lines) or tuple(x.name for x in plant.lines)
     templates = reports.load_templates(plant.templates)
-    run = {"started": _now(), "host": platform.node(), **run}
-    for tries_left in reversed(range(TRIES)):
-        attempt = begin(plant, shift)
-        try:
-            record, published = _attempt(plant, shift, attempt, names, each_line, templates, run)
-        except BaseException as error:
-            discard(attempt)
-            if not (isinstance(error, PointerMoved) and tries_left):
-                raise
-            log.warning("another run published %s first: starting over", shift)
-        else:
-            break
+    run = started(run)
+    record, published = until_published(
+        plant,
+        shift,
+        lambda attempt: _attempt(plant, shift, attempt, names, each_line, templates, run),
+    )
     rebuild_index(plant, templates)
     return ShiftOutcome(record, published, published.folder / "report" / "index.html")
 
@@ -159,7 +148,7 @@ def _attempt(
     record, evidence = assemble(
         attempt, findings, software(), history=history, judge=judge_of(plant)
     )
-    run = {**run, "ended": _now()}
+    run = {**run, "ended": now()}
     if has_only_pages_to_make(attempt):
         empty(attempt)
         return make_pages(attempt, templates, run)
@@ -263,7 +252,3 @@ def _attempted(step: LineStep, line: str) -> str | Exception:
         return step(line)
     except Exception as error:
         return error
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import reports
@@ -15,17 +13,14 @@ from config import load_plant
 from flows.index import rebuild_index
 from flows.pages import make_pages
 from flows.paths import shown
-from qc.errors import ConfigError, PointerMoved, ShiftmixError, StorageError, Where
+from flows.publishing import started, until_published
+from qc.errors import ConfigError, ShiftmixError, StorageError, Where
 from qc.plant import Plant
-from qc.storage import Published, begin, discard, list_published
+from qc.storage import Published, list_published
 from qc.storage.published import REPORT, current_version
 from reports.formatting import plural
 
-TRIES = 5  # as for an inspection: a shift whose pointer keeps moving is somebody else's
-
 Named = tuple[date, str]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,21 +152,8 @@ def told_as_json(plant: Plant, outcome: Outcome) -> str:
 
 def _remade(plant: Plant, day: date, name: str, templates: reports.Templates) -> Published:
     shift = current_version(plant.storage, day, name).manifest.shift
-    run = {
-        "trigger": "shiftmix report",
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "host": platform.node(),
-    }
-    for tries_left in reversed(range(TRIES)):
-        attempt = begin(plant, shift)
-        try:
-            return make_pages(attempt, templates, run)[1]
-        except BaseException as error:
-            discard(attempt)
-            if not (isinstance(error, PointerMoved) and tries_left):
-                raise
-            log.warning("another run published %s first: starting over", shift)
-    raise AssertionError("the last try returns or raises")
+    run = started({"trigger": "shiftmix report"})
+    return until_published(plant, shift, lambda attempt: make_pages(attempt, templates, run)[1])
 
 
 def _shift_json(one: Remade) -> dict[str, object]:

@@ -6,30 +6,23 @@ were measured again are judged, by a fit to the stored tallies.
 
 from __future__ import annotations
 
-import logging
-import platform
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from types import MappingProxyType
 
 import reports
 from flows.again import judge_of
 from flows.index import rebuild_index
+from flows.publishing import now, started, until_published
 from flows.software import software
-from qc.errors import PointerMoved
 from qc.plant import Plant, Shift
-from qc.storage import Attempt, Published, assemble, begin, discard, publish
+from qc.storage import Attempt, Published, assemble, keep_base, publish
 from qc.storage.attempt import open_base
 from qc.storage.dispositions import read_records
 from qc.storage.holds import is_shown
 from qc.storage.published import current_version
 
-TRIES = 5  # as of an inspection: whose pointer keeps moving is published by somebody else
-
 LOOKED_UP_ANEW = "shift.past_unreadable"  # by each version, of the shifts before it
-
-log = logging.getLogger(__name__)
 
 
 def settle_shift(
@@ -50,25 +43,14 @@ def settle_shift(
         If nothing is published, or something cannot be read or written; PointerMoved if other
         runs won each of `TRIES` times.
     """
+    current_version(plant.storage, shift.date, shift.name)  # says so where there is none
     templates = reports.load_templates(plant.templates)
-    run = {"started": _now(), "host": platform.node(), **run}
-    for tries_left in reversed(range(TRIES)):
-        current = current_version(plant.storage, shift.date, shift.name)
-        if is_shown(current, read_records(plant.storage, shift)):
-            return Published(
-                current.version, current.folder, current.manifest_sha256, changed=False
-            )
-        attempt = begin(plant, shift)
-        try:
-            published = _attempt(plant, attempt, templates, run)
-        except BaseException as error:
-            discard(attempt)
-            if not (isinstance(error, PointerMoved) and tries_left):
-                raise
-            log.warning("another run published %s first: starting over", shift)
-        else:
-            break
-    rebuild_index(plant, templates)
+    run = started(run)
+    published = until_published(
+        plant, shift, lambda attempt: _attempt(plant, attempt, templates, run)
+    )
+    if published.changed:
+        rebuild_index(plant, templates)
     return published
 
 
@@ -77,6 +59,8 @@ def _attempt(
 ) -> Published:
     base = open_base(attempt)
     assert base is not None  # somebody published it, and nothing takes that back
+    if is_shown(base, read_records(plant.storage, attempt.shift)):
+        return keep_base(attempt, base)
     record = base.record()
     # The plant as it was inspected: another configuration is a matter for an inspection.
     lines = tuple(line.line for line in record.lines)
@@ -92,8 +76,4 @@ def _attempt(
     attempt = replace(attempt, plant=as_published, shift=record.shift)
     record, evidence = assemble(attempt, findings, software(), judge=judge_of(plant))
     reports.write_report(attempt.folder / "report", record, evidence, templates)
-    return publish(attempt, {**run, "ended": _now()}, templates.sha256)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return publish(attempt, {**run, "ended": now()}, templates.sha256)

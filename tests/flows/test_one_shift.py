@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from flows import one_shift
+from flows import one_shift, publishing
 from flows.one_shift import LineStep, inspect, serially
 from qc.errors import ConfigError, PointerMoved, ReadingsError, StorageError
 from qc.findings import Severity
@@ -187,7 +187,7 @@ def test_starting_over_has_an_end(
     monkeypatch.setattr(one_shift, "publish", lost)
     with pytest.raises(PointerMoved):
         inspect(plant, early, ["C"])
-    assert len(tries) == one_shift.TRIES
+    assert len(tries) == publishing.TRIES
     assert versions(plant, early) == []
 
 
