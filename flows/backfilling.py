@@ -12,10 +12,10 @@ from config import load_plant
 from flows.one_shift import inspect
 from qc.errors import ConfigError, ReadingsError, ShiftmixError
 from qc.plant import Plant, Shift, config_sha256
-from qc.records import LineStatus
-from qc.storage import discover, fingerprint
+from qc.storage import discover, fingerprint, unchanged
 from qc.storage.history import History
-from qc.storage.published import current_version, list_published
+from qc.storage.paths import shift_folder
+from qc.storage.published import current_version, read_pointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +85,19 @@ def ended_shifts(
 
 def is_as_published(plant: Plant, shift: Shift) -> bool:
     """Whether every line is published for the present input and configuration, by whatever code."""
-    published = {(day, known) for day, known, _, _ in list_published(Path(plant.storage))}
-    if (shift.date, shift.name) not in published:
+    if read_pointer(shift_folder(plant.storage, shift.date, shift.name)) is None:
         return False
-    manifest = current_version(plant.storage, shift.date, shift.name).manifest
-    entries = {entry.line: entry for entry in manifest.lines}
+    version = current_version(plant.storage, shift.date, shift.name)
     files, history = discover(plant, shift), History(plant, shift)
-    for line in plant.lines:
-        entry = entries.get(line.name)
-        if entry is None or entry.status is LineStatus.ERROR:
-            return False
-        if entry.config_sha256 != config_sha256(plant, line, shift):
-            return False
-        inputs = fingerprint(plant, line, shift, files, history)
-        if entry.input_sha256 != inputs.input_sha256:
-            return False
-    return True
+    return all(
+        unchanged(
+            version,
+            line,
+            fingerprint(plant, line, shift, files, history),
+            config_sha256(plant, line, shift),
+        )
+        for line in plant.lines
+    )
 
 
 def _fill(plant: Plant, shift: Shift, recompute: bool) -> Filled:

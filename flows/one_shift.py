@@ -44,6 +44,7 @@ from qc.storage import (
     write_failed_line,
     write_line,
 )
+from qc.storage.attempt import open_base
 from qc.storage.discover import expected_place
 from qc.storage.published import current_version
 from reports.formatting import plural
@@ -163,7 +164,7 @@ def inspect_one_line(
     line = plant.line(name)
     config = config_sha256(plant, line, shift)
     inputs = fingerprint(plant, line, shift, files, history)
-    if unchanged(attempt, line, inputs, config, software()):
+    if unchanged(open_base(attempt), line, inputs, config, software()):
         return f"line {name}: same input, configuration and code as published"
     readings = read_line(plant, line, shift, inputs)
     result = inspect_line(

@@ -84,18 +84,23 @@ def begin(plant: Plant, shift: Shift) -> Attempt:
 
 
 def unchanged(
-    attempt: Attempt, line: Line, inputs: LineInputs, config_sha256: str, software: str
+    base: PublishedVersion | None,
+    line: Line,
+    inputs: LineInputs,
+    config_sha256: str,
+    software: str | None = None,
 ) -> bool:
-    """Whether the base already has this line's result for the same input, config and code.
+    """Whether a version already has this line's result for the same input, config and code.
 
-    A result with status ``error`` never counts; nor does one whose files are no longer there.
+    Without `software`, whatever code made it. A result with status ``error`` never counts; nor does
+    one whose files are no longer there.
     """
-    base = open_base(attempt)
     entry = None if base is None else base.line(line.name)
     if base is None or entry is None or entry.status is LineStatus.ERROR:
         return False
-    made_of = (entry.config_sha256, entry.input_sha256, entry.software)
-    if made_of != (config_sha256, inputs.input_sha256, software):
+    if (entry.config_sha256, entry.input_sha256) != (config_sha256, inputs.input_sha256):
+        return False
+    if software not in (None, entry.software):
         return False
     try:
         for path in (*entry.items, published.RECORD, *MERGED):

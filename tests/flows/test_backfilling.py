@@ -101,3 +101,15 @@ def test_a_range_that_makes_no_sense_is_refused(plant: Plant) -> None:
         ended_shifts(plant, FIRST_DAY, FIRST_DAY - timedelta(days=1), "", now)
     with pytest.raises(ConfigError, match="no shift 'nigth'"):
         ended_shifts(plant, FIRST_DAY, FIRST_DAY, "nigth", now)
+
+
+def test_a_shift_whose_items_are_gone_is_not_as_published(
+    capsys: pytest.CaptureFixture[str], config: Path, plant: Plant
+) -> None:
+    assert outcomes(capsys, config) == ["published"] * 3
+    (items,) = Path(plant.storage).glob(f"date={FIRST_DAY}/shift=late/v*/items/line=B/*.parquet")
+    items.unlink()
+    assert backfill_and_tell(config, *DAYS, "", recompute=False, as_json=True) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert [one["outcome"] for one in told] == ["as before", "error", "as before"]
+    assert str(items) in told[1]["said"]

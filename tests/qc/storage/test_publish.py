@@ -15,6 +15,7 @@ from qc.errors import PointerMoved, StorageError
 from qc.findings import Finding, Severity
 from qc.records import Counts, LineStatus
 from qc.storage import atomic
+from qc.storage.attempt import open_base
 
 NOTE = (Finding("a.note", Severity.NOTE, "Something else is said."),)
 
@@ -53,7 +54,7 @@ class House:
         inputs = storage.fingerprint(self.plant, line, self.shift, files)
         attempt = storage.begin(self.plant, self.shift)
         try:
-            return storage.unchanged(attempt, line, inputs, config, software)
+            return storage.unchanged(open_base(attempt), line, inputs, config, software)
         finally:
             storage.discard(attempt)
 
