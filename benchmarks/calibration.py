@@ -17,7 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.designs import GAUSSIAN, OTHERS, RANGE, SD, UNKNOWN, Design, Part, line, normal, two
+from benchmarks.designs import (
+    GAUSSIAN,
+    OTHERS,
+    RANGE,
+    SD,
+    UNKNOWN,
+    Design,
+    Part,
+    line,
+    normal,
+    shifts_of,
+    two,
+)
 from benchmarks.page import bold, table, write_page
 from benchmarks.picture import Panel, Point, write_picture
 from qc.inspection.identity import BatchFit, fit_batches
@@ -27,7 +39,6 @@ Floats = NDArray[np.float64]
 
 EDGES = np.array([0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0])
 FEWEST = 200  # items in a bin, below which it is not drawn and its deviation says nothing
-MANY_ITEMS = 100_000  # designs with more items a shift get fewer shifts
 FEW_ITEMS, SMALL_PART = 100, 5  # designs with so few items get so many times the shifts
 DRAWN_ITEMS = 2000  # a shift: designs with more are in the table of designs only
 MOST_ERRORS = 4.0  # standard errors; of 24 designs with 8 bins one in a hundred has more by chance
@@ -204,11 +215,11 @@ def add_shift(design: Design, seed: list[int], bins: dict[str, Bins]) -> bool:
     return True
 
 
-def shifts_of(design: Design, asked: int) -> int:
+def own_shifts(design: Design, asked: int) -> int:
     """Shifts of a design: more where they are small, fewer where they have very many items."""
     if design.n <= FEW_ITEMS:
         return SMALL_PART * asked
-    return max(1, round(asked * min(1.0, MANY_ITEMS / design.n)))
+    return shifts_of(design, asked)
 
 
 def measure(design: Design, number: int, shifts: int) -> tuple[dict[str, Bins], int]:
@@ -313,7 +324,7 @@ def main() -> None:
     options = arguments.parse_args()
     measured, without = [], []
     for number, design in enumerate(DESIGNS):
-        bins, failed = measure(design, number, shifts_of(design, options.shifts))
+        bins, failed = measure(design, number, own_shifts(design, options.shifts))
         measured.append(bins)
         without.append(failed)
         print(" | ".join(row(design, bins, failed)), flush=True)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.designs import GAUSSIAN, OTHERS, Design
+from benchmarks.designs import GAUSSIAN, OTHERS, Design, shifts_of
 from benchmarks.page import bold, percent, table, write_page
 from benchmarks.real_items import REAL, RealItems
 from qc.inspection import inspect_line
@@ -34,7 +34,6 @@ SHIFT = Shift(
     datetime(2026, 11, 20, 5, tzinfo=UTC),
     datetime(2026, 11, 20, 13, tzinfo=UTC),
 )
-MANY_ITEMS = 100_000  # designs with more items a shift get fewer shifts, for as many items
 CHANCE = float(stats.norm.sf(3.0))  # of three standard errors, upwards
 HELD_RATIO, HELD_MARGIN = 1.1, 0.002
 GOOD_SHARE = 0.98
@@ -204,7 +203,7 @@ def add_result(
 def measure(design: Design, number: int, shifts: int) -> Counts:
     """Shifts 0, 1, ... of design `number`; fewer where they have very many items."""
     counts = Counts()
-    for shift in range(max(1, round(shifts * min(1.0, MANY_ITEMS / design.n)))):
+    for shift in range(shifts_of(design, shifts)):
         add_shift(design, [number, shift], counts)
     return counts
 

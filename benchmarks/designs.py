@@ -25,6 +25,7 @@ STEP = 0.05  # sd: the gauge shows 0.01 mm
 RANGE = (0.0, 30.0)  # mm
 UNKNOWN = -1  # true batch of strays and of a size that is not configured
 INCH = 25.4
+MANY_ITEMS = 100_000  # in a shift: designs with more get fewer shifts, for as many items
 HEAP = 5  # gauge steps that a lazy reading is rounded to
 
 
@@ -118,6 +119,11 @@ class Design:
             if part.batch != UNKNOWN:
                 mass[:, part.batch] += part.share * own
         return np.asarray(mass.max(axis=1) / np.where(total > 0, total, 1.0))
+
+
+def shifts_of(design: Design, asked: int) -> int:
+    """Shifts of a design, of so many asked for: fewer where they have very many items."""
+    return max(1, round(asked * min(1.0, MANY_ITEMS / design.n)))
 
 
 def cell(shape: Shape, x: Floats, step: float) -> Floats:

@@ -17,7 +17,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.designs import GAUSSIAN, RANGE, SD, Design, cell
+from benchmarks.designs import GAUSSIAN, RANGE, SD, Design, cell, shifts_of
 from benchmarks.page import bold, percent, table, write_page
 from qc.inspection.disposition import make_rule
 from qc.inspection.identity import BatchFit, fit_batches
@@ -30,7 +30,6 @@ Floats = NDArray[np.float64]
 PROMISES = (1000.0, 100.0)  # ppm
 FIXED = 0.95  # the posterior below which the other policy holds
 LEAST_RELEASED = 0.05  # of the items, by the best rule: else the design cannot reach the promise
-MANY_ITEMS = 100_000  # designs with more items a shift get fewer shifts
 MOST_ERRORS = 3.0  # standard errors that the realised share may be above the promise
 COLUMNS = (
     "design",
@@ -195,7 +194,7 @@ def best_held(design: Design, ppm: float) -> float:
 def measure(design: Design, number: int, shifts: int) -> list[Counts]:
     """Shifts 0, 1, ... of design `number` under each promise that it can reach."""
     counts = [Counts(ppm) for ppm in PROMISES if best_held(design, ppm) <= 1 - LEAST_RELEASED]
-    for shift in range(max(1, round(shifts * min(1.0, MANY_ITEMS / design.n)))):
+    for shift in range(shifts_of(design, shifts)):
         add_shift(design, [number, shift], counts)
     return counts
 

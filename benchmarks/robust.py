@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import stats
 
-from benchmarks.decisions import MANY_ITEMS, Floats, inspected, percent
-from benchmarks.designs import GAUSSIAN, OTHERS, SD, Design, cell
+from benchmarks.decisions import Floats, inspected, percent
+from benchmarks.designs import GAUSSIAN, OTHERS, SD, Design, cell, shifts_of
 from benchmarks.page import table, write_page
 from qc.records import Disposition, Robust
 
@@ -120,7 +120,7 @@ def add_shift(design: Design, seed: list[int], counts: Counts) -> None:
 def row(design: Design, number: int, shifts: int) -> list[str]:
     """Shifts 0, 1, ... of design `number`, fewer where they have very many items."""
     own = Counts()
-    wanted = max(1, round(shifts * min(1.0, MANY_ITEMS / design.n)))
+    wanted = shifts_of(design, shifts)
     for shift in range(wanted):
         add_shift(design, [number, shift], own)
     return [

@@ -118,7 +118,7 @@ def last_shift(past: ShiftPast) -> str:
 def held_change(record: LineRecord, then: LineOutcome) -> str:
     """Held share of a line's items then and now."""
     now = record.outcome()
-    return f"{_held_share(then)} → {_held_share(now)}"
+    return f"{held_share(then)} → {held_share(now)}"
 
 
 def line_change(shift: ShiftRecord, record: LineRecord) -> str:
@@ -131,7 +131,8 @@ def line_change(shift: ShiftRecord, record: LineRecord) -> str:
     return f"was {STATUS_MARKS[then.status].word}; held {held_change(record, then)}"
 
 
-def _held_share(outcome: LineOutcome) -> str:
+def held_share(outcome: LineOutcome) -> str:
+    """Held share of a line's items; all where it was in error."""
     if outcome.status is LineStatus.ERROR:
         return "all"
     return share(outcome.held, outcome.items) if outcome.items else NOTHING

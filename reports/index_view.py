@@ -11,7 +11,8 @@ from datetime import date
 from itertools import groupby
 
 from qc.records import LineOutcome, LineStatus
-from reports.formatting import NOTHING, WEEKDAYS, count, plural, share, shorten
+from reports.change import held_share
+from reports.formatting import NOTHING, WEEKDAYS, count, plural, shorten
 from reports.small import SmallChart, draw, is_assessed
 from reports.words import STATUS_MARKS, WORST_FIRST, Mark
 
@@ -252,20 +253,14 @@ def _track(k: int, name: str, outcomes: Sequence[LineOutcome | None]) -> LineTra
         name=name,
         mark=STATUS_MARKS[newest.status],
         chart=draw(f"track{k}", name, outcomes),
-        held=_held(newest),
-        highest=NOTHING if highest is None else _held(highest),
+        held=held_share(newest),
+        highest=NOTHING if highest is None else held_share(highest),
         actions=f"{count(n_actions)} of {count(len(met))}",
         rank=WORST_FIRST.index(newest.status),
         held_part=_held_part(newest),
         highest_part=0.0 if highest is None else _held_part(highest),
         n_actions=n_actions,
     )
-
-
-def _held(line: LineOutcome) -> str:
-    if line.status is LineStatus.ERROR:
-        return "all"
-    return share(line.held, line.items) if line.items else NOTHING
 
 
 def _held_part(line: LineOutcome) -> float:

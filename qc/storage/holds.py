@@ -205,16 +205,15 @@ def _not_held(
     named = [
         f"{_short(item)} ({one.decided or 'measured again'} by {_short(one.authorised_by)} on "
         f"{one.decided_on}; now {now.get(item, 'no item of this line')})"
-        for item, one in list(lost.items())[:MOST_NAMED]
+        for item, one in lost.items()
     ]
-    more = f" and {len(lost) - MOST_NAMED:,} more" if len(lost) > MOST_NAMED else ""
     verb = "is" if len(lost) == 1 else "are"
     return (
         Finding(
             "decided.not_held",
             Severity.CAUTION,
             f"{_items(len(lost))} that people decided on {verb} not held in this version: "
-            f"{', '.join(named)}{more}.",
+            f"{_first(named)}.",
             remedy="Tell who decided; the record of the decision is kept",
         ),
     )
@@ -243,17 +242,22 @@ def _other_reading(held: pa.Table, noted: Sequence[HoldDecision | None]) -> tupl
     ]
     if not moved:
         return ()
-    more = f" and {len(moved) - MOST_NAMED:,} more" if len(moved) > MOST_NAMED else ""
     verb = "was" if len(moved) == 1 else "were"
     return (
         Finding(
             "decided.other_reading",
             Severity.CAUTION,
             f"{_items(len(moved))} {verb} decided on by another reading than the published one: "
-            f"{', '.join(moved[:MOST_NAMED])}{more}.",
+            f"{_first(moved)}.",
             remedy="Look at the item again with who decided; the decision stands until then",
         ),
     )
+
+
+def _first(named: Sequence[str]) -> str:
+    """The first few by name, and how many more there are."""
+    more = f" and {len(named) - MOST_NAMED:,} more" if len(named) > MOST_NAMED else ""
+    return ", ".join(named[:MOST_NAMED]) + more
 
 
 def _items(n: int) -> str:
