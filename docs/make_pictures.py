@@ -24,11 +24,11 @@ QUIET = (
 WIDTH, HEIGHT = 1200, 1250
 LARGEST = 250_000  # bytes of a picture
 
-# Picture: the results' folder below the demo, the shift, the page.
+# Picture: the results' folder below the demo, the shift, the page, and the section it begins at.
 PICTURES = {
-    "shift.png": ("springfield", "night", "index.html"),
-    "line.png": ("springfield", "night", "line-A.html"),
-    "stamps.png": ("hidalgo", "issue", "line-stamps.html"),
+    "shift.png": ("springfield", "night", "index.html", ""),
+    "line.png": ("springfield", "night", "line-A.html", "#readings"),
+    "stamps.png": ("hidalgo", "issue", "line-stamps.html", "#readings"),
 }
 
 
@@ -43,13 +43,13 @@ def page_of(demo: Path, site: str, shift: str, page: str) -> Path:
 
 
 def make_pictures(demo: Path, images: Path) -> None:
-    """Write the top of each page as a PNG."""
+    """Write each page, from its section on, as a PNG."""
     images.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
-        for name, place in PICTURES.items():
-            page.goto(page_of(demo, *place).resolve().as_uri())
+        for name, (*place, section) in PICTURES.items():
+            page.goto(page_of(demo, *place).resolve().as_uri() + section)
             picture = page.screenshot()
             if len(picture) > LARGEST:
                 raise SystemExit(f"{name} has {len(picture):,} bytes, at most {LARGEST:,} allowed")
