@@ -116,45 +116,43 @@ def two_batches(
 
 
 def separations(rule: Rule, stated: bool) -> tuple[Separation, ...]:
-    """The nearest pair of batches, where it lies, and if they were further apart or nearer."""
-    pair, own = _pair(rule), two_nearest(rule)
-    if pair is None or own is None:
+    """The nearest pair of batches where it lies, and if they were further apart or nearer."""
+    pair = _nearest(rule)
+    if pair is None:
         return ()
-    distances = sorted({*SEPARATIONS, own.separation})
-    found = (two_batches(*pair, d, _threshold(rule)) for d in distances)
+    weights, sds, own = pair
+    found = (two_batches(weights, sds, d, _threshold(rule)) for d in sorted({*SEPARATIONS, own}))
     return tuple(f if stated else replace(f, misassigned=None) for f in found)
 
 
 def two_nearest(rule: Rule) -> Separation | None:
     """The nearest pair where it lies; None with one batch."""
-    pair, nearest = _pair(rule), nearest_pair(rule.fitted.fit.mixture, rule.components)
-    if pair is None or nearest is None:
-        return None
-    apart = rule.fitted.fit.mixture.separation(*nearest)
-    return two_batches(*pair, apart, _threshold(rule))
+    pair = _nearest(rule)
+    return None if pair is None else two_batches(*pair, _threshold(rule))
 
 
 def separation_needed(rule: Rule, held_share: float) -> float | None:
     """Separation from which on the nearest pair would have at most that share held."""
-    pair = _pair(rule)
+    pair = _nearest(rule)
     if pair is None:
         return None
+    weights, sds, _ = pair
     tried = np.arange(WIDEST, 0.0, -STEP)
     for d in tried:  # from above: very near batches may be one to the rule, and nothing held
-        if two_batches(*pair, float(d), _threshold(rule)).held > held_share:
+        if two_batches(weights, sds, float(d), _threshold(rule)).held > held_share:
             return None if d == WIDEST else float(d + STEP)
     return float(tried[-1])
 
 
-def _pair(rule: Rule) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    """Weights and sds of the nearest pair, the lower batch first."""
+def _nearest(rule: Rule) -> tuple[tuple[float, float], tuple[float, float], float] | None:
+    """Weights and sds of the nearest pair, the lower batch first, and their separation."""
     mixture = rule.fitted.fit.mixture
     pair = nearest_pair(mixture, rule.components)
     if pair is None:
         return None
     one, other = pair
     weights = float(mixture.weights[one]), float(mixture.weights[other])
-    return weights, (float(mixture.sds[one]), float(mixture.sds[other]))
+    return weights, (float(mixture.sds[one]), float(mixture.sds[other])), mixture.separation(*pair)
 
 
 def _threshold(rule: Rule) -> float:
