@@ -98,6 +98,10 @@ SPREAD = one_of('"free", "common" or "proportional"', lambda: get_args(Spread))
 COLUMN_PREFIX = matching(
     r"[A-Za-z0-9_]{0,32}", "text in quotes of at most 32 letters, digits or underscores"
 )
+WEB_ADDRESS = matching(
+    r"(https?://[^\s\"<>?#]{1,200})?",
+    'a web address in quotes that begins with "http://" or "https://"',
+)
 ANY_NUMBER = number()
 POSITIVE = number(above=0)
 YES_OR_NO = Kind("true or false, without quotes", lambda value: isinstance(value, bool))
@@ -183,6 +187,14 @@ REPORT: Schema = {
     "templates": Key(FOLDER),
 }
 
+OPERATION: Schema = {
+    "settle_minutes": Key(whole(0, 1440)),
+    "catch_up_days": Key(whole(0, 366)),
+    "runs_at_once": Key(whole(1, 64)),
+    "retention_days": Key(whole(1, 36_500)),
+    "reports_url": Key(WEB_ADDRESS),
+}
+
 # What to do about a finding, by its code; its first word stands for all codes that begin with it.
 REACTION: Schema = {
     code: Key(text(REACTION_LENGTH))
@@ -195,6 +207,7 @@ FILE: Schema = {
     "policy": Key(Table(POLICY)),
     "trend": Key(Table(TREND)),
     "report": Key(Table(REPORT)),
+    "operation": Key(Table(OPERATION)),
     "reaction": Key(Table(REACTION)),
     "line": Key(Tables(LINE), required=True),
 }

@@ -17,7 +17,17 @@ from config.keys import FILE
 from config.rules import problems_of
 from config.schema import read
 from qc.errors import ConfigError, Where
-from qc.plant import Baseline, Batch, Columns, Gauge, Line, Plant, Policy, ShiftTimes
+from qc.plant import (
+    Baseline,
+    Batch,
+    Columns,
+    Gauge,
+    Line,
+    Operation,
+    Plant,
+    Policy,
+    ShiftTimes,
+)
 
 
 def load_plant(path: str | Path) -> Plant:
@@ -110,6 +120,7 @@ def _plant(file: Mapping[str, Any], source: Path) -> Plant:
         ),
         source=str(source),
         reaction=file.get("reaction", {}),
+        operation=Operation(**file.get("operation", {})),
     )
 
 

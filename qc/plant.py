@@ -108,6 +108,31 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Operation:
+    """How a plant's shifts are run by themselves; no result depends on it.
+
+    Attributes
+    ----------
+    settle_minutes : int
+        How long after a shift's end its inspection waits for files that are still on their way.
+    catch_up_days : int
+        How many days back `shiftmix serve` looks for shifts that nobody inspected.
+    runs_at_once : int
+        Inspections that may run side by side.
+    retention_days : int
+        Age of a shift from which `shiftmix retention` lists its versions; it deletes nothing.
+    reports_url : str
+        Where browsers find the results' folder; empty: where `shiftmix serve` serves it.
+    """
+
+    settle_minutes: int = 15
+    catch_up_days: int = 7
+    runs_at_once: int = 2
+    retention_days: int = 3650
+    reports_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Baseline:
     """A period whose shifts say what the later ones are to be like: their trend's control limits.
 
@@ -226,6 +251,7 @@ class Plant:
     templates: str | None = None
     source: str = "plant.toml"
     reaction: dict[str, str] = field(default_factory=dict)
+    operation: Operation = field(default_factory=Operation)
 
     def line(self, name: str) -> Line:
         """The line of that name; ConfigError where there is none."""
