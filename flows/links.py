@@ -1,4 +1,4 @@
-"""Where a browser finds what is published: browsers follow no link from a server's page to a file."""
+"""Where a browser finds what is published: it follows no link from a server's page to a file."""
 
 from __future__ import annotations
 
