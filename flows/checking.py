@@ -16,6 +16,7 @@ from flows.which_shift import which_shift
 from qc.errors import ReadingsError
 from qc.plant import Line, Plant, Shift
 from qc.storage import History, ShiftFiles, discover, fingerprint, read_line
+from qc.wording import grouped
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,11 @@ def _table(plant: Plant, shift: Shift, checks: list[LineCheck], findings: list[s
     rows += [
         (
             check.line,
-            f"{check.files:,}",
-            f"{check.rows:,}",
-            f"{check.usable:,}",
-            ", ".join(f"{n:,} {reason}" for reason, n in sorted(check.rejected.items())) or "-",
+            grouped(check.files),
+            grouped(check.rows),
+            grouped(check.usable),
+            ", ".join(f"{grouped(n)} {reason}" for reason, n in sorted(check.rejected.items()))
+            or "-",
         )
         for check in checks
     ]

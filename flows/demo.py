@@ -22,7 +22,8 @@ from qc.plant import Plant, Shift
 from qc.records import LineStatus, ShiftRecord
 from qc.storage import load_published
 from qc.storage.simulated import FIRST_DAY, write_simulation
-from reports.formatting import count, plural
+from qc.wording import plural
+from reports.formatting import count
 from reports.words import STATUS_MARKS
 
 HIDALGO_DAY = date(1872, 1, 1)

@@ -25,7 +25,7 @@ from qc.storage.dispositions import StoredRecord, append_record, read_records
 from qc.storage.filled import FilledSheet, read_filled
 from qc.storage.holds import FINDINGS, held_by_line, is_shown
 from qc.storage.published import REPORT, PublishedVersion, current_version
-from reports.formatting import plural
+from qc.wording import plural
 from reports.hold_words import complaints_told, held_table, settled_told
 
 TRIGGER = "dispositions import"

@@ -32,7 +32,7 @@ from qc.storage.any_file import (
     table_profile,
 )
 from qc.storage.schema import OUR_COLUMNS
-from reports.formatting import plural
+from qc.wording import grouped, plural
 
 Floats = NDArray[np.float64]
 
@@ -123,7 +123,10 @@ def draft_and_tell(file: Path, out: Path, column: str, *, force: bool) -> None:
     out.write_text(draft_text(draft), encoding="utf-8")
     plant = load_plant(out)  # a draft that cannot be used as it is would be no help
     target = Path(plant.readings) / plant.pattern.format(date=draft.day) if plant.pattern else file
-    print(f"{out}: {plural(len(draft.lines), 'line')} drafted from {draft.profile.n_rows:,} rows.")
+    print(
+        f"{out}: {plural(len(draft.lines), 'line')} drafted from "
+        f"{grouped(draft.profile.n_rows)} rows."
+    )
     print("Look through its TODOs, then:")
     for command in next_commands(draft, out, target):
         print(f"  {command}")

@@ -18,6 +18,7 @@ from qc.errors import ReadingsError, Where
 from qc.findings import Finding, Severity
 from qc.mixture import Fit, Tally, fit_tally, tally_on_grid
 from qc.storage.any_file import Column, read_column
+from qc.wording import grouped
 
 MARKS = {Severity.NOTE: "note", Severity.CAUTION: "caution", Severity.ACTION: "ACTION"}
 
@@ -64,7 +65,7 @@ def fit_column(
     column = read_column(path, name)
     if len(column.values) == 0:
         raise ReadingsError(
-            f"none of its {column.n_rows:,} rows holds a number",
+            f"none of its {grouped(column.n_rows)} rows holds a number",
             Where(path=str(path), column=name),
             "Name a column of readings",
         )
@@ -141,7 +142,7 @@ def as_text(fitted: ColumnFit) -> str:
 def _title(fitted: ColumnFit) -> str:
     fit = fitted.fit
     batches = f"{fit.n_batches} {'batch' if fit.n_batches == 1 else 'batches'}"
-    said = f"{fitted.name}: {len(fitted.column.values):,} readings, {batches}"
+    said = f"{fitted.name}: {grouped(len(fitted.column.values))} readings, {batches}"
     if fit.failed:
         return f"{said}, no fit"
     return f"{said}, log L {fit.log_likelihood:,.1f}, BIC {fit.bic:,.1f}"
@@ -187,7 +188,7 @@ def _left_out(column: Column) -> tuple[Finding, ...]:
         Finding(
             f"readings.{word.replace(' ', '_')}",
             Severity.NOTE,
-            f"{count:,} of {column.n_rows:,} readings are {word} and left out.",
+            f"{grouped(count)} of {grouped(column.n_rows)} readings are {word} and left out.",
         )
         for word, count in left_out.items()
         if count

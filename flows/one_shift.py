@@ -47,7 +47,7 @@ from qc.storage import (
 from qc.storage.attempt import open_base
 from qc.storage.discover import expected_place
 from qc.storage.published import current_version
-from reports.formatting import plural
+from qc.wording import plural
 
 LineStep = Callable[[str], str]
 EachLine = Callable[[LineStep, Sequence[str]], Sequence[str | Exception]]

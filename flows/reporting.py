@@ -18,7 +18,7 @@ from qc.errors import ConfigError, ShiftmixError, StorageError, Where
 from qc.plant import Plant
 from qc.storage import Published, list_published
 from qc.storage.published import REPORT, current_version
-from reports.formatting import plural
+from qc.wording import plural
 
 Named = tuple[date, str]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qc.records import LineRecord, ShiftRecord
-from reports.formatting import NOTHING, count, plural, shorten
+from qc.wording import plural
+from reports.formatting import NOTHING, count, shorten
 
 MOST_ITEM_FILES = 5  # that are linked; they hold a million items each
 

@@ -11,7 +11,7 @@ from qc.records import LineOutcome, LineRecord, LineStatus, ShiftPast, ShiftReco
 from reports.formatting import NOTHING, count, share, shorten
 from reports.words import STATUS_MARKS, gravest_first
 
-MOST_FINDINGS = 2  # findings that a line's row tells before it counts them
+MOST_FINDINGS = 3  # findings that a line's row tells before it counts them
 NO_PLAN: Mapping[str, str] = MappingProxyType({})
 CHANGES = {  # of a line's status, by what it is now: for one line, for several
     LineStatus.ERROR: ("is newly in error", "are newly in error"),
@@ -59,7 +59,7 @@ def since_words(run: Since | None) -> str:
 def what_happened(shift: ShiftRecord, record: LineRecord) -> list[Told]:
     """The gravest findings of a line, but notes; the error where there is one."""
     since = {} if shift.past is None else shift.past.since_of(record.line.name)
-    telling = [f for f in gravest_first(record.findings) if f.severity is not Severity.NOTE]
+    telling = [f for f in gravest_first(record.findings, since) if f.severity is not Severity.NOTE]
     told: list[Told] = []
     for finding in telling[:MOST_FINDINGS]:
         advice = to_do(finding, shift.reaction)
@@ -83,7 +83,7 @@ def what_happened(shift: ShiftRecord, record: LineRecord) -> list[Told]:
 def change_sentence(record: ShiftRecord) -> str:
     """How many lines changed their status since the last published shift; empty where none is.
 
-    ``2 lines newly need action, 1 is OK again since 2026-11-20 early.``
+    ``2 lines newly need action, 1 is OK again, compared with 2026-11-20 early.``
     """
     past = record.past
     if past is None:
@@ -100,7 +100,7 @@ def change_sentence(record: ShiftRecord) -> str:
             said.append(f"{_lines(n, said)} {one if n == 1 else many}")
     last = last_shift(past)
     sentence = (
-        f"{', '.join(said)} since {last}."
+        f"{', '.join(said)}, compared with {last}."
         if said
         else f"No line's status has changed since {last}."
     )

@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 
 from qc.plant import Shift
 from qc.records import BatchCourse, Course, LineRecord, LineStatus
+from qc.wording import plural
 from reports.charts import Axis
-from reports.formatting import MINUS, NOTHING, Scale, count, fixed, plural, shorten
+from reports.formatting import MINUS, NOTHING, Scale, count, fixed, shorten
 from reports.marks import Label, short_name, tone
 
 WIDTH, LEFT, RIGHT, TOP = 880.0, 76.0, 812.0, 8.0

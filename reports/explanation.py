@@ -15,11 +15,10 @@ from qc.records import (
     SourceState,
     Verdict,
 )
+from qc.wording import THIN, plural
 from reports.formatting import (
     NOTHING,
-    THIN,
     Scale,
-    plural,
     probability,
     setting,
     shift_times,

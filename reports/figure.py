@@ -17,8 +17,9 @@ import numpy as np
 from qc.mixture import Tally
 from qc.mixture.model import Background, Mixture
 from qc.records import BatchRecord, Disposition, Floats, LineRecord
+from qc.wording import plural
 from reports.charts import Axis, Bins, area, bin_tally, bins_wanted, path, quantiles, thinned
-from reports.formatting import NOTHING, Scale, count, plural, probability, setting, shorten
+from reports.formatting import NOTHING, Scale, count, probability, setting, shorten
 from reports.marks import (
     LANE_HEIGHT,
     LANE_TOP,

@@ -15,8 +15,8 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from qc.plant import Gauge, Shift
+from qc.wording import THIN
 
-THIN = "\u202f"  # narrow no-break space: groups digits, and holds a unit to its number
 MINUS = "\u2212"
 NOTHING = "–"  # shown where there is no figure to show
 
@@ -38,11 +38,6 @@ def fixed(x: float, decimals: int) -> str:
 def count(n: float) -> str:
     """A number of items, rows or files."""
     return fixed(n, 0)
-
-
-def plural(n: int, one: str, many: str | None = None) -> str:
-    """``1 item``, ``1 204 items``."""
-    return f"{count(n)} {one if n == 1 else many or one + 's'}"
 
 
 def share(part: float, whole: float) -> str:

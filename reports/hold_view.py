@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qc.records import Decided, Disposition, HeldItem, LineEvidence, LineRecord, ShiftRecord
-from reports.formatting import NOTHING, count, plural, probability, shorten
+from qc.wording import plural
+from reports.formatting import NOTHING, count, probability, shorten
 from reports.line_view import scale_of
 from reports.view import Header, header_of
 

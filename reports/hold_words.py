@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from qc.records import Complaint, HeldItem, LineRecord
-from reports.formatting import NOTHING, count, plural, probability, shorten, visible
+from qc.wording import plural
+from reports.formatting import NOTHING, count, probability, shorten, visible
 
 MOST_COMPLAINTS = 100  # rows that a refusal lists before it counts them; --json has all
 HEADINGS = ("line", "item", "reading", "held as", "batch", "measured again", "decided", "by, on")

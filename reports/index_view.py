@@ -11,8 +11,9 @@ from datetime import date
 from itertools import groupby
 
 from qc.records import LineOutcome, LineStatus
+from qc.wording import plural
 from reports.change import held_share
-from reports.formatting import NOTHING, WEEKDAYS, count, plural, shorten
+from reports.formatting import NOTHING, WEEKDAYS, count, shorten
 from reports.small import SmallChart, draw, is_assessed
 from reports.words import STATUS_MARKS, WORST_FIRST, Mark
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qc.records import KnownBatches, LineRecord
-from reports.formatting import NOTHING, count, plural, probability, share, shorten
+from qc.wording import plural
+from reports.formatting import NOTHING, count, probability, share, shorten
 from reports.marks import tone
 
 

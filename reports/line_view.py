@@ -12,20 +12,13 @@ from qc.records import (
     LineStatus,
     ShiftRecord,
 )
+from qc.wording import plural
 from reports.audit import Audit, audit_of
 from reports.batches_view import BatchRow, batch_row, last_shift
 from reports.capability_view import CapabilityRow, capability_of
 from reports.course_view import CourseView, course_view
 from reports.figure import Figure, draw
-from reports.formatting import (
-    NOTHING,
-    Scale,
-    count,
-    plural,
-    probability,
-    setting,
-    shorten,
-)
+from reports.formatting import NOTHING, Scale, count, probability, setting, shorten
 from reports.hold_words import decided_told, judged_again, signed
 from reports.known_view import KnownView, known_of
 from reports.quality_view import QualityView, quality_of

@@ -8,8 +8,9 @@ import numpy as np
 
 from qc.plant import Batch
 from qc.records import BatchRecord, Disposition, Floats, LineRecord
+from qc.wording import plural
 from reports.charts import Axis, Bins, rows_apart
-from reports.formatting import Scale, count, plural, probability
+from reports.formatting import Scale, count, probability
 from reports.zones import rule_of
 
 LANE_TOP, LANE_HEIGHT = 14.0, 36.0

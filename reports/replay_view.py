@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from qc.records import Changes, KeyChange, LineReplay, LineStatus, ReplayRecord, Verdict
-from reports.formatting import NOTHING, count, plural, ppm, share, shorten
+from qc.wording import plural
+from reports.formatting import NOTHING, count, ppm, share, shorten
 from reports.words import STATUS_MARKS, Mark
 
 ARROW = " → "

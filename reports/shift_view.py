@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from qc.findings import Severity
 from qc.records import Counts, LineEvidence, LineRecord, LineStatus, ShiftRecord
+from qc.wording import plural
 from reports.change import Told, change_sentence, held_change, last_shift, what_happened
 from reports.charts import Axis, bin_tally, steps
 from reports.figure import axis_of
-from reports.formatting import count, plural, share, shorten
+from reports.formatting import count, share, shorten
 from reports.view import (
     BatchShare,
     CountsView,
@@ -141,7 +142,7 @@ def _groups(
     titles = (
         ("act", "Needs action, worst first", to_act),
         ("unknown", "Not assessed: every item is held", unknown),
-        ("fine", f"{plural(len(fine), 'line')} OK", fine),
+        ("fine", f"{plural(len(fine), 'line')} OK{_of_them_held(fine)}", fine),
     )
     return tuple(
         LineGroup(
@@ -153,6 +154,12 @@ def _groups(
         for key, title, own in titles
         if own
     )
+
+
+def _of_them_held(lines: Sequence[LineRecord]) -> str:
+    """What is on hold of lines whose rows are folded away."""
+    held = sum(line.open_holds for line in lines)
+    return f", {plural(held, 'item')} of them on hold" if held else ""
 
 
 def _line_row(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | None) -> LineRow:

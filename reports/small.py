@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qc.records import LineOutcome, LineStatus
-from reports.formatting import NOTHING, count, plural, share
+from qc.wording import plural
+from reports.formatting import NOTHING, count, share
 
 SLOT, BAR = 7, 5  # user units for a shift, and for its bar
 TOP, BASE, HEIGHT = 1.0, 21.0, 28.0

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qc.records import Chart, Charted, ControlLimits, LineRecord, Trend
+from qc.wording import plural
 from reports.charts import Axis
-from reports.formatting import NOTHING, Scale, count, fixed, plural, shorten
+from reports.formatting import NOTHING, Scale, count, fixed, shorten
 from reports.marks import Label, short_name, tone
 
 FEWEST_SHOWN = 2  # earlier shifts: with fewer there is nothing to compare
@@ -124,7 +125,25 @@ def trend_of(record: LineRecord) -> TrendView | None:
         )
     batches = sorted({chart.batch for chart in trend.charts if chart.batch is not None})
     rows = [_row(record, trend, batch) for batch in (*batches, None)]
-    return TrendView(_sentence(trend, earlier), tuple(row for row in rows if row.charts))
+    sentence = f"{_signals(record, trend)}{_sentence(trend, earlier)}"
+    return TrendView(sentence, tuple(row for row in rows if row.charts))
+
+
+def _signals(record: LineRecord, trend: Trend) -> str:
+    """Whether the line is stable, as a sentence; empty where nothing can be said of it yet."""
+    if all(chart.limits is None for chart in trend.charts):
+        return ""
+    signals = []
+    for chart in trend.charts:
+        if chart.sign is None or chart.since is None:
+            continue
+        day, shift = trend.shifts[chart.since]
+        of = "" if chart.batch is None else f" of {_batch_name(record, chart.batch)}"
+        what = "outside its control limits" if chart.sign == "step" else "drifting"
+        signals.append(f"{chart.charted}{of} {what} since {day} {short_name(shift)}")
+    if signals:
+        return f"Not stable: {'; '.join(signals)}. "
+    return "Stable: no figure is outside its control limits or drifts. "
 
 
 def _sentence(trend: Trend, earlier: int) -> str:
@@ -147,7 +166,7 @@ def _sentence(trend: Trend, earlier: int) -> str:
 
 
 def _row(record: LineRecord, trend: Trend, batch: int | None) -> TrendRow:
-    name = "" if batch is None else shorten(record.line.batches[batch].name, MOST_NAME)
+    name = "" if batch is None else _batch_name(record, batch)
     charts = [chart for chart in trend.charts if chart.batch == batch]
     figures = [_Figures.of(chart, shorten(record.line.unit, 24)) for chart in charts]
     both = list(zip(charts, figures, strict=True))
@@ -173,6 +192,10 @@ def _row(record: LineRecord, trend: Trend, batch: int | None) -> TrendRow:
             if chart.limits is not None
         ),
     )
+
+
+def _batch_name(record: LineRecord, batch: int) -> str:
+    return shorten(record.line.batches[batch].name, MOST_NAME)
 
 
 def _heading(chart: Chart, said: _Figures) -> str:

@@ -8,16 +8,8 @@ from dataclasses import dataclass
 
 from qc.mixture import Tally
 from qc.records import FitRecord, LineRecord, LineStatus, Verdict
-from reports.formatting import (
-    Scale,
-    count,
-    p_value,
-    plural,
-    ppm,
-    setting,
-    share,
-    significant,
-)
+from qc.wording import plural
+from reports.formatting import Scale, count, p_value, ppm, setting, share, significant
 from reports.words import Mark
 
 PASS = Mark("pass", "✓", "ok")

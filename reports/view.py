@@ -117,7 +117,7 @@ def findings_of(
             to_do(f, plan),
             f.code,
         )
-        for f in gravest_first(findings)
+        for f in gravest_first(findings, since)
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from qc.records import LineRecord
+from qc.records import LineRecord, Verdict
 from reports.formatting import Scale, shorten, visible
 from reports.marks import tone
 
@@ -35,6 +35,7 @@ def what_if_of(record: LineRecord, scale: Scale) -> str:
         return ""
     figures = {
         "batches": batches,
+        "good": record.verdict is Verdict.GOOD,  # else nothing is said of wrong batches
         "threshold": min(record.line.policy.min_posterior, 0.999),
         "unit": visible(scale.unit),
         "decimals": scale.decimals + 1,

@@ -5,12 +5,14 @@ The same words stand on the page, in Prefect's artifacts and in the terminal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from qc.findings import Finding, Severity
-from qc.records import LineOutcome, LineRecord, LineStatus, ShiftRecord, Verdict
-from reports.formatting import count, plural, share, shorten
+from qc.records import LineOutcome, LineRecord, LineStatus, ShiftRecord, Since, Verdict
+from qc.wording import plural
+from reports.formatting import count, share, shorten
 
 WORST_FIRST = (LineStatus.ERROR, LineStatus.ACTION, LineStatus.NOT_ASSESSED, LineStatus.OK)
 GRAVEST_FIRST = (Severity.ACTION, Severity.CAUTION, Severity.NOTE)
@@ -44,9 +46,22 @@ def worst_first(record: ShiftRecord) -> list[LineRecord]:
     return sorted(record.lines, key=lambda line: WORST_FIRST.index(line.status))
 
 
-def gravest_first(findings: tuple[Finding, ...]) -> list[Finding]:
-    """Findings by severity, and as found within that."""
-    return sorted(findings, key=lambda finding: GRAVEST_FIRST.index(finding.severity))
+def gravest_first(
+    findings: tuple[Finding, ...], since: Mapping[str, Since] = MappingProxyType({})
+) -> list[Finding]:
+    """Findings by severity; within that the newest first, and else as found.
+
+    Parameters
+    ----------
+    since : mapping
+        The run of each finding, by code: what has stood for weeks hides nothing of tonight.
+    """
+
+    def key(finding: Finding) -> tuple[int, int]:
+        run = since.get(finding.code)
+        return GRAVEST_FIRST.index(finding.severity), 0 if run is None else run.n_shifts
+
+    return sorted(findings, key=key)
 
 
 def sentence(record: ShiftRecord) -> str:

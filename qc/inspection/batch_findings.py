@@ -9,6 +9,7 @@ import numpy as np
 from qc.findings import Finding, Severity
 from qc.mixture import Fit
 from qc.plant import Batch, Line
+from qc.wording import THIN
 
 EDGE = 1e-6  # relative to the window: nearer to its edge is on it
 MERGED = 1.0  # neighbours nearer than this many pooled sds are one batch to the eye of the fit
@@ -41,7 +42,8 @@ def batch_findings(
         if k is None:
             bound = 100.0 * (bounds[b] or 0.0)
             sentence = (
-                f"Batch {batch.name} was not run (its share is below {bound:.2g} %, 95 % sure)."
+                f"Batch {batch.name} was not run (its share is below "
+                f"{bound:.2g}{THIN}%, 95{THIN}% sure)."
             )
             findings.append(Finding("batch.not_run", Severity.NOTE, sentence, b))
         elif batch.max_drift is not None and _drifted(fit, batch, k):

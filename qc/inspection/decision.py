@@ -22,6 +22,7 @@ from qc.mixture import Tally
 from qc.mixture.goodness import Goodness, goodness
 from qc.plant import Line
 from qc.records import Dispositions, LastBatches, Reason, Verdict, WindowTally
+from qc.wording import THIN, grouped
 
 Floats = NDArray[np.float64]
 
@@ -177,10 +178,10 @@ def _not_assessable(
     n = n_valid + n_invalid
     if n_invalid > policy.max_invalid_share * n:
         named = Counter(invalid).most_common()
-        listed = ", ".join(f"{count:,} {label}" for label, count in named)
+        listed = ", ".join(f"{grouped(count)} {label}" for label, count in named)
         sentence = (
-            f"{n_invalid:,} of {n:,} readings are invalid ({listed}), more than the "
-            f"{100 * policy.max_invalid_share:.3g} % that the policy allows."
+            f"{grouped(n_invalid)} of {grouped(n)} readings are invalid ({listed}), more than the "
+            f"{100 * policy.max_invalid_share:.3g}{THIN}% that the policy allows."
         )
         remedy = "Check the gauge, its unit and its range, then inspect the shift again"
         return Reason.TOO_MANY_INVALID, Finding(

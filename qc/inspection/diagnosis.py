@@ -20,6 +20,7 @@ from qc.mixture.goodness import Goodness, Shape
 from qc.mixture.one_more import OneMore
 from qc.plant import Line
 from qc.records import Verdict
+from qc.wording import THIN
 
 Floats = NDArray[np.float64]
 
@@ -62,10 +63,12 @@ def unknown_size(fitted: BatchFit, unit: str) -> Finding:
     mixture = fitted.fit.mixture
     mean, share = mixture.means[fitted.unknown, 0], mixture.weights[fitted.unknown]
     sentence = (
-        f"A size that is not configured was run: {100 * share:.2g} % of the items, near "
-        f"{mean:.4g} {unit}. They are held; expected errors are not stated."
+        f"A size that is not configured seems to have been run: {100 * share:.2g}{THIN}% "
+        f"of the items, near {mean:.4g} {unit}. They are held; expected errors are not stated."
     )
-    remedy = "Find out which size it is, and add it to the line's batches"
+    remedy = (
+        "Find out what these items are; only a size that the line may make belongs in plant.toml"
+    )
     return Finding("batch.unknown_size", Severity.ACTION, sentence, remedy=remedy)
 
 
@@ -154,7 +157,8 @@ def unknown_batch(more: OneMore | None, fit: Fit, unit: str) -> Finding | None:
     if not strong or more.gain < ONE_MORE_GAIN * fit.n:
         return None
     sentence = (
-        f"One batch more would fit the readings better: {100 * more.share:.2g} % of the items, "
+        f"One batch more would fit the readings better: {100 * more.share:.2g}{THIN}% of "
+        "the items, "
         f"near {more.mean:.4g} {unit}. That is a size that is not configured, or a batch that is "
         "not normal: expected errors are not stated."
     )

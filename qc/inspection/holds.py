@@ -29,6 +29,7 @@ from qc.records import (
     ItemKey,
     Reason,
 )
+from qc.wording import grouped
 
 Floats = NDArray[np.float64]
 
@@ -256,9 +257,13 @@ def _wrong_name(row: FilledRow) -> list[str]:
         return ["authorised_by: nobody is named"]
     wrong = []
     if len(row.authorised_by) > MOST_TEXT:
-        wrong.append(f"authorised_by: {len(row.authorised_by):,} characters, at most {MOST_TEXT}")
+        wrong.append(
+            f"authorised_by: {grouped(len(row.authorised_by))} characters, at most {MOST_TEXT}"
+        )
     if len(row.remark) > MOST_REMARK:
-        wrong.append(f"remark: {len(row.remark):,} characters, at most {MOST_REMARK:,}")
+        wrong.append(
+            f"remark: {grouped(len(row.remark))} characters, at most {grouped(MOST_REMARK)}"
+        )
     return wrong
 
 

@@ -27,6 +27,7 @@ from qc.inspection.identity import BatchFit
 from qc.mixture import KnownItems, Tally
 from qc.plant import Line
 from qc.records import NONE, Codes, Disposition, Dispositions, KnownBatches, LineReadings
+from qc.wording import THIN, grouped
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -128,12 +129,13 @@ def disagreement(known: KnownBatches | None) -> Finding | None:
     assert known.observed_high is not None
     assert known.predicted is not None
     n = known.right + known.wrong
-    foretold = f"{max(100 * known.predicted, LEAST_TOLD):.2g} %"
+    foretold = f"{max(100 * known.predicted, LEAST_TOLD):.2g}{THIN}%"
     at_most = "at most " if 100 * known.predicted < LEAST_TOLD else ""
     sentence = (
-        f"{known.wrong:,} of the {n:,} known items that were assigned got a wrong batch "
-        f"({100 * known.observed:.2g} %; 95 % interval {100 * known.observed_low:.2g} to "
-        f"{100 * known.observed_high:.2g} %), and the fit predicts {at_most}{foretold}: "
+        f"{grouped(known.wrong)} of the {grouped(n)} known items that were assigned got a "
+        "wrong batch "
+        f"({100 * known.observed:.2g}{THIN}%; 95{THIN}% interval {100 * known.observed_low:.2g} to "
+        f"{100 * known.observed_high:.2g}{THIN}%), and the fit predicts {at_most}{foretold}: "
         "expected errors are not stated."
     )
     remedy = (

@@ -41,6 +41,7 @@ from qc.records import (
     Verdict,
     WindowTally,
 )
+from qc.wording import THIN, grouped, plural
 
 Codes = NDArray[np.int16]
 Ints = NDArray[np.int64]
@@ -217,6 +218,7 @@ def _count(line: Line, readings: LineReadings, by_reading: Dispositions, index: 
     specified = np.isin(by_reading.batch, limited)
     by_disposition = {d: count(by_reading.disposition == d) for d in Disposition}
     assigned = by_reading.disposition == Disposition.ASSIGNED
+    held = np.isin(by_reading.disposition, [d for d in Disposition if d.held])
     rejected = Counter(reject.reason for reject in readings.rejects if reject.row is not None)
     invalid = {r.label: count(by_reading.reason == r) for r in INVALID_REASONS}
     counts = Counts(
@@ -233,6 +235,7 @@ def _count(line: Line, readings: LineReadings, by_reading: Dispositions, index: 
         rejected_by_reason=dict(sorted(rejected.items())),
         refused_files=sum(reject.row is None for reject in readings.rejects),
         unproven=count(specified & (by_reading.conforming == NONE)),
+        nonconforming_held=count(held & (by_reading.conforming == 0)),
     )
     if not counts.adds_up:
         raise RuntimeError(f"line {line.name}: the rows do not add up: {counts}")
@@ -244,8 +247,9 @@ def _about_holds(line: Line, counts: Counts) -> list[Finding]:
     if counts.unassessed or counts.held <= line.policy.max_held_share * valid:
         return []
     sentence = (
-        f"{counts.held:,} of {valid:,} items are held ({100 * counts.held / valid:.1f} %), more "
-        f"than the {100 * line.policy.max_held_share:.3g} % that the policy allows."
+        f"{grouped(counts.held)} of the {grouped(valid)} items with a valid reading are held "
+        f"({100 * counts.held / valid:.1f}{THIN}%), more than the "
+        f"{100 * line.policy.max_held_share:.3g}{THIN}% that the plant's policy allows."
     )
     remedy = "Measure the held items again on a gauge that can tell the sizes apart"
     return [Finding("hold.exceeded", Severity.ACTION, sentence, remedy=remedy)]
@@ -254,14 +258,18 @@ def _about_holds(line: Line, counts: Counts) -> list[Finding]:
 def _about_items(line: Line, counts: Counts) -> list[Finding]:
     findings = []
     if counts.nonconforming:
-        sentence = f"{counts.nonconforming:,} items are outside the limits of their batch."
-        remedy = "Segregate them as nonconforming"
+        sentence = (
+            f"{plural(counts.nonconforming, 'item')} outside the spec limits of the most likely "
+            f"batch: {grouped(counts.nonconforming_held or 0)} on hold, "
+            f"{grouped(counts.nonconforming - (counts.nonconforming_held or 0))} assigned."
+        )
+        remedy = "Segregate those assigned as nonconforming; items.parquet lists them"
         findings.append(Finding("items.nonconforming", Severity.CAUTION, sentence, remedy=remedy))
     if counts.unproven:
         band = GUARD * (line.gauge.repeatability or 0.0)
         sentence = (
-            f"{counts.unproven:,} items are within {band:.3g} {line.unit} of a limit of their "
-            "batch: with this gauge neither conformity nor nonconformity is proven."
+            f"{grouped(counts.unproven)} items are within {band:.3g} {line.unit} of a limit of "
+            "their batch: with this gauge neither conformity nor nonconformity is proven."
         )
         remedy = "Measure them again with less uncertainty, or follow the rule agreed on beforehand"
         findings.append(Finding("items.unproven", Severity.CAUTION, sentence, remedy=remedy))

@@ -10,6 +10,7 @@ from qc.inspection.disposition import Rule
 from qc.inspection.expectation import nearest_pair, separation_needed, two_nearest
 from qc.plant import Line
 from qc.records import Disposition, Floats, Zone
+from qc.wording import THIN
 
 SORTED = 4.0  # pooled sds: neighbours that are nearer cannot be sorted by this measurement
 
@@ -31,11 +32,14 @@ def cannot_sort(line: Line, rule: Rule | None) -> list[Finding]:
     names = [line.batches[rule.fitted.component.index(k)].name for k in pair]
     needed = separation_needed(rule, allowed)
     enough = (
-        "" if needed is None else f"; {needed:.1f} sd would be needed for {100 * allowed:.3g} %"
+        ""
+        if needed is None
+        else f"; {needed:.1f} sd would be needed for {100 * allowed:.3g}{THIN}%"
     )
     sentence = (
         f"This measurement cannot sort {names[0]} from {names[1]}: they are "
-        f"{forecast.separation:.1f} sd apart, so that {100 * forecast.held:.0f} % of their items "
+        f"{forecast.separation:.1f} sd apart, so that {100 * forecast.held:.0f}{THIN}% of "
+        "their items "
         f"are held in any shift{enough}."
     )
     remedy = "Sort these sizes by another characteristic, or on a gauge that spreads them less"

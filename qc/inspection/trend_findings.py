@@ -73,8 +73,9 @@ def _stepped(
     digits = _Digits(line, chart, limits)
     way = "above" if value > limits.centre else "below"
     return (
-        f"is {digits.one(value)}, {way} the control limits {digits.span(limits.low, limits.high)} "
-        f"of {_source(limits, baseline, 'shifts')}, since {since}."
+        f"is {digits.one(value)}, {digits.one(abs(value - limits.centre))} {way} the centre of "
+        f"{_source(limits, baseline, 'shifts')} and outside their control limits "
+        f"{digits.span(limits.low, limits.high)}, since {since}."
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from qc.findings import Finding, Severity
 from qc.mixture.tally import Floats, Tally, ticks_of
+from qc.wording import THIN
 
 ON_GRID = 0.999  # of the readings must lie on a grid for it to be the gauge's
 FEWEST = 20  # readings; fewer lie on a coarse grid by chance
@@ -86,7 +87,8 @@ def tally_on_grid(
                 break
         share = declared.off_grid / declared.n
         sentence = (
-            f"{100 * share:.1f} % of the readings are off the gauge resolution of {said}; {words}."
+            f"{100 * share:.1f}{THIN}% of the readings are off the gauge resolution "
+            f"of {said}; {words}."
         )
         remedy = "Correct the gauge's resolution or origin, or check a conversion of units"
         return used, (Finding("gauge.off_grid", Severity.CAUTION, sentence, remedy=remedy),)

@@ -117,7 +117,8 @@ class Counts:
     """Every row of a line's shift, once; `by_batch` counts the assigned, in order of the batches.
 
     `nonconforming` and `unproven` count across the sum: an item may be assigned and nonconforming,
-    or too near to a limit for either to be proven.
+    or too near to a limit for either to be proven. `nonconforming_held` counts those of the former
+    that are on hold; None in records of versions that did not count them.
     """
 
     rows: int
@@ -133,6 +134,7 @@ class Counts:
     rejected_by_reason: dict[str, int]
     refused_files: int
     unproven: int = 0
+    nonconforming_held: int | None = None
 
     @property
     def held(self) -> int:

@@ -20,6 +20,7 @@ from qc.storage.items import held_table, items_table, write_items, write_parquet
 from qc.storage.json_text import to_json
 from qc.storage.paths import named, shift_folder
 from qc.storage.published import PublishedVersion
+from qc.wording import grouped
 
 LOCK = ".lock"
 PARTS = ".parts"  # what each line leaves for assemble; gone before anything is published
@@ -228,7 +229,7 @@ def _judge_counts(readings: LineReadings, result: LineResult) -> None:
     for what, (said, is_so) in facts.items():
         if said != is_so:
             raise StorageError(
-                f"{what} do not add up: {said:,} against {is_so:,}",
+                f"{what} do not add up: {grouped(said)} against {grouped(is_so)}",
                 Where(line=readings.line),
                 "This is an error in shiftmix: report it with this line",
             )

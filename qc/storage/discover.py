@@ -19,6 +19,7 @@ from qc.records import Reject
 from qc.storage.paths import is_name, shown
 from qc.storage.reader import footer_rows, line_counts
 from qc.storage.refusal import refuse
+from qc.wording import grouped
 
 SUFFIX = ".parquet"
 HIDDEN = (".", "_")
@@ -205,7 +206,7 @@ def _discover_file(plant: Plant, shift: Shift, root: Path) -> ShiftFiles:
     unknown = tuple(UnknownLine(name, 1, n) for name, n in _others(counts, lines))
     problems = []
     if counts.get(None):
-        detail = f"{counts[None]:,} rows name no line in column {plant.columns.line!r}"
+        detail = f"{grouped(counts[None])} rows name no line in column {plant.columns.line!r}"
         problems.append(refuse(path, detail, "Record the line of each item"))
     return ShiftFiles(by_line, unknown, tuple(problems), nothing)
 

@@ -41,6 +41,7 @@ from qc.storage.tables import (
     of_line,
     settled,
 )
+from qc.wording import grouped
 
 # Judges new readings by the fit that a line's record tells of; None where it cannot be had again.
 Judge = Callable[[LineRecord, Tally, Floats], Dispositions | None]
@@ -182,13 +183,14 @@ def _in_doubt(by: Dispositions) -> tuple[Finding, ...]:
     n = sum(doubtful.values())
     if not n:
         return ()
-    listed = ", ".join(f"{count:,} {label}" for label, count in sorted(doubtful.items()))
+    listed = ", ".join(f"{grouped(count)} {label}" for label, count in sorted(doubtful.items()))
     verb = "is" if n == 1 else "are"
     return (
         Finding(
             "decided.in_doubt",
             Severity.NOTE,
-            f"{n:,} of the {_items(len(by))} measured again {verb} still in doubt by the new "
+            f"{grouped(n)} of the {_items(len(by))} measured again {verb} still in doubt by "
+            "the new "
             f"reading ({listed}).",
         ),
     )
@@ -256,12 +258,12 @@ def _other_reading(held: pa.Table, noted: Sequence[HoldDecision | None]) -> tupl
 
 def _first(named: Sequence[str]) -> str:
     """The first few by name, and how many more there are."""
-    more = f" and {len(named) - MOST_NAMED:,} more" if len(named) > MOST_NAMED else ""
+    more = f" and {grouped(len(named) - MOST_NAMED)} more" if len(named) > MOST_NAMED else ""
     return ", ".join(named[:MOST_NAMED]) + more
 
 
 def _items(n: int) -> str:
-    return f"{n:,} item" if n == 1 else f"{n:,} items"
+    return f"{grouped(n)} item" if n == 1 else f"{grouped(n)} items"
 
 
 def _short(text: str) -> str:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from qc.storage.refusal import Refused
+from qc.wording import grouped
 
 MIB = 2**20
 MAX_FILE_BYTES = 2048 * MIB  # the file is held in memory
@@ -113,12 +114,13 @@ def open_parquet(data: bytes, dictionaries: Sequence[str] = ()) -> pq.ParquetFil
     metadata = file.metadata
     if metadata.num_columns > MAX_COLUMNS:
         raise Refused(
-            f"{metadata.num_columns:,} columns, more than {MAX_COLUMNS:,}",
+            f"{grouped(metadata.num_columns)} columns, more than {grouped(MAX_COLUMNS)}",
             "Write the columns of the measurements only",
         )
     if metadata.num_rows > MAX_ROWS:
         raise Refused(
-            f"{metadata.num_rows:,} rows, more than {MAX_ROWS:,}", "Split it into several files"
+            f"{grouped(metadata.num_rows)} rows, more than {grouped(MAX_ROWS)}",
+            "Split it into several files",
         )
     return file
 
@@ -135,7 +137,7 @@ def decode(file: pq.ParquetFile, columns: Sequence[str]) -> pa.Table:
     width = sum(_width(schema.field(name).type) for name in columns)
     if width * file.metadata.num_rows > MAX_DECODED_BYTES:
         raise Refused(
-            f"decodes to more than {MAX_DECODED_BYTES // MIB:,} MiB",
+            f"decodes to more than {grouped(MAX_DECODED_BYTES // MIB)} MiB",
             "Split it into several files",
         )
     try:
@@ -145,7 +147,8 @@ def decode(file: pq.ParquetFile, columns: Sequence[str]) -> pa.Table:
         raise _name_column(file, columns, error) from error
     if table.num_rows != file.metadata.num_rows:
         raise Refused(
-            f"the footer says {file.metadata.num_rows:,} rows, the columns have {table.num_rows:,}",
+            f"the footer says {grouped(file.metadata.num_rows)} rows, the columns have "
+            f"{grouped(table.num_rows)}",
             "The file is damaged: write or copy it again",
         )
     if table.column_names != list(columns):

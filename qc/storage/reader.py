@@ -16,6 +16,7 @@ from qc.records import Bools, Floats, Reject, SourceFile
 from qc.storage import columns as convert
 from qc.storage import parquet_file, schema
 from qc.storage.refusal import Refused, refusal
+from qc.wording import grouped
 
 Ints = NDArray[np.int64]
 
@@ -174,7 +175,8 @@ def _rows_of_line(plant: Plant, line: Line, table: pa.Table) -> Ints:
     if len(strays):
         met = repr(table[name][int(strays[0])].as_py())[:SHOWN_ID]
         raise Refused(
-            f"column {name!r} says {met} in row {strays[0]} ({len(strays):,} rows disagree), but "
+            f"column {name!r} says {met} in row {strays[0]} ({grouped(len(strays))} rows "
+            "disagree), but "
             f"the file was delivered for line {line.name!r}",
             "Put the file into the folder of its line, or correct the column",
         )
@@ -208,7 +210,7 @@ def _id_reject(path: str, row: int, length: int, start: str | None) -> Reject:
     if length == 0:
         met = "null" if start is None else "an empty text"
         return Reject(NO_ID, path, row, None, f"the id is {met}", ID_REMEDY)
-    detail = f"the id has {length:,} bytes and begins {start!r}"
+    detail = f"the id has {grouped(length)} bytes and begins {start!r}"
     return Reject(LONG_ID, path, row, start, detail, ID_REMEDY)
 
 
@@ -242,7 +244,8 @@ def _guessed(path: str, count: int, zone: str) -> Finding:
     return Finding(
         "readings.hour_comes_twice",
         Severity.CAUTION,
-        f"{count:,} items of {path} were measured in the hour that comes twice on this night in "
+        f"{grouped(count)} items of {path} were measured in the hour that comes twice on "
+        "this night in "
         f"{zone}, and their times have no zone; they were taken as its first coming.",
         remedy="Record times with their zone, or in UTC",
     )

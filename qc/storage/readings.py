@@ -20,6 +20,7 @@ from qc.storage.inputs import LineInputs
 from qc.storage.reader import LONG_ID, NO_ID, FileReadings, read_file
 from qc.storage.refusal import refuse
 from qc.storage.tables import join
+from qc.wording import grouped
 
 Ints = NDArray[np.int64]
 
@@ -236,7 +237,8 @@ def _reject_findings(rejects: Sequence[Reject]) -> list[Finding]:
         Finding(
             f"readings.{reason.replace(' ', '_')}",
             Severity.CAUTION,
-            f"{len(met):,} {'row was' if len(met) == 1 else 'rows were'} left out ({reason}): "
+            f"{grouped(len(met))} {'row was' if len(met) == 1 else 'rows were'} left out "
+            f"({reason}): "
             f"{_places(met)}.",
             remedy=NEXT_STEPS[reason],
         )
@@ -262,7 +264,7 @@ def _first(names: Sequence[str]) -> str:
 def _stranger_finding(plant: Plant, line: Line, strangers: dict[str, int]) -> tuple[Finding, ...]:
     if not strangers:
         return ()
-    names = [f"{name[:SHOWN_NAME]!r} ({count:,})" for name, count in strangers.items()]
+    names = [f"{name[:SHOWN_NAME]!r} ({grouped(count)})" for name, count in strangers.items()]
     count = sum(strangers.values())
     noun = "item" if count == 1 else "items"
     whose = "a batch that line" if len(names) == 1 else "batches that line"
@@ -271,7 +273,7 @@ def _stranger_finding(plant: Plant, line: Line, strangers: dict[str, int]) -> tu
             "readings.unknown_batch",
             Severity.CAUTION,
             f"Column {plant.columns.known_batch!r} states {whose} {line.name} does not have for "
-            f"{count:,} {noun}: {_first(names)}; there the batch counts as not stated.",
+            f"{grouped(count)} {noun}: {_first(names)}; there the batch counts as not stated.",
             remedy="Write it as in plant.toml, or add a [[line.batch]] of that name",
         ),
     )
@@ -289,7 +291,8 @@ def _late_finding(
         Finding(
             "readings.outside_shift",
             Severity.CAUTION,
-            f"{len(late):,} items were measured outside of the shift, from {start} to {end} in "
+            f"{grouped(len(late))} items were measured outside of the shift, from {start} "
+            f"to {end} in "
             f"{plant.time_zone}; they were kept: {first}.",
             remedy="Check the clocks, and whether the file was put into the right shift",
         ),

@@ -19,7 +19,7 @@
 
   made(root, "h3", {}, "What if");
   made(root, "p", {}, "Move a slider to see what would be held. It starts at this fit; strays and " +
-    "the uncertainty of the fit are left aside.");
+    "its uncertainty are left aside.");
   const svg = made(root, "svg", { viewBox: "0 0 880 164", role: "img",
     "aria-label": "The batches as set below; what would be held is shaded" });
   const axis = made(root, "p", { class: "ends" }), ends = [0, 1].map(() => made(axis, "span"));
@@ -76,7 +76,7 @@
       }
     });
     told.textContent = `Of normal batches like these, ${share(put)} of the items would be held` +
-      (put < 0.9999 ? `, and ${share(wrong / (1 - put))} of the others would be wrong.` : ".");
+      (start.good && put < 0.9999 ? `, and ${share(wrong / (1 - put))} of the others would be wrong.` : ".");
     const low = Math.min(...batches.map((b) => b.mean - 4 * b.sd));
     const high = Math.max(...batches.map((b) => b.mean + 4 * b.sd));
     const step = W / POINTS, each = [];

@@ -187,6 +187,7 @@ def mixed(
         invalid=21,
         rejected=12,
         nonconforming=int(n * 0.0013),
+        nonconforming_held=int(n * 0.0002),
         by_batch=by_batch,
         invalid_by_reason={"null": 17, "sentinel": 4},
         rejected_by_reason={"surplus copy": 9, "no id": 3},

@@ -11,6 +11,7 @@ from qc.findings import Finding, Severity
 from qc.records import LineOutcome, LineStatus, ShiftPast, Since
 from reports.change import change_sentence, line_change, since_words, to_do, what_happened
 from reports.shift_view import shift_page
+from reports.words import gravest_first
 from tests.reports import samples
 from tests.reports.parsing import parse
 from tests.reports.test_words import shift_of
@@ -31,12 +32,12 @@ def past(**statuses: LineStatus) -> ShiftPast:
         (
             {"A": ACTION, "B": ACTION, "C": OK, "D": OK},
             {"A": OK, "B": ERROR, "C": ACTION, "D": OK},
-            "2 lines newly need action, 1 is OK again since 2026-11-22 early.",
+            "2 lines newly need action, 1 is OK again, compared with 2026-11-22 early.",
         ),
         (
             {"A": ERROR, "B": NOT_ASSESSED, "C": ACTION},
             {"A": OK, "B": ACTION, "C": ACTION},
-            "1 line is newly in error, 1 is newly not assessed since 2026-11-22 early.",
+            "1 line is newly in error, 1 is newly not assessed, compared with 2026-11-22 early.",
         ),
         (
             {"A": OK, "B": ACTION},
@@ -46,7 +47,7 @@ def past(**statuses: LineStatus) -> ShiftPast:
         (
             {"A": OK, "B": OK},
             {"A": ERROR, "B": ERROR},
-            "2 lines are OK again since 2026-11-22 early.",
+            "2 lines are OK again, compared with 2026-11-22 early.",
         ),
     ],
 )
@@ -97,15 +98,29 @@ def test_one_advice_for_two_findings_stands_once():
     record = shift_of(("A", ACTION, 0))
     findings = tuple(
         Finding(f"fit.{code}", Severity.ACTION, f"{code}.", remedy=code)
-        for code in ("shape", "suspect", "one_more")
+        for code in ("shape", "suspect", "one_more", "spike")
     )
     line = replace(record.lines[0], findings=findings)
     told = what_happened(replace(record, reaction={"fit": "Ring 230."}), line)
     assert [(one.sentence, one.to_do.words) for one in told] == [
         ("shape.", "Ring 230."),
         ("suspect.", ""),
+        ("one_more.", ""),
         ("And 1 more.", ""),
     ]
+
+
+def test_what_is_new_goes_before_what_has_stood_for_weeks():
+    record = shift_of(("A", ACTION, 0))
+    findings = [Finding(code, Severity.CAUTION, f"{code}.") for code in ("a.b", "c.d", "e.f")]
+    findings.append(Finding("g.h", Severity.ACTION, "g.h."))
+    runs = {"a.b": 27, "c.d": 1, "e.f": 2, "g.h": 90}
+    since = {code: Since("A", code, DAY, "early", n) for code, n in runs.items()}
+    assert [f.code for f in gravest_first(tuple(findings), since)] == ["g.h", "c.d", "e.f", "a.b"]
+    past = ShiftPast(DAY, "early", (), tuple(since.values()))
+    line = replace(record.lines[0], findings=tuple(findings))
+    told = what_happened(replace(record, past=past), line)
+    assert [one.sentence for one in told] == ["g.h.", "c.d.", "e.f.", "And 1 more."]
 
 
 def test_the_page_and_its_twin_tell_the_same(tmp_path):
@@ -113,7 +128,7 @@ def test_the_page_and_its_twin_tell_the_same(tmp_path):
     page = parse(reports.write_report(tmp_path, record, evidence)[0])
     twin = reports.markdown(record).replace("\\", "")
     for text in (page.text, twin):
-        assert "1 line newly needs action, 1 is OK again since 2026-11-22 late." in text
+        assert "1 line newly needs action, 1 is OK again, compared with 2026-11-22 late." in text
         assert "Stop spindle 2 and call the setter on duty (tel. 117)." in text
         assert text.count("Quarantine the line's pallets and call quality, tel. 230.") == 2
         assert "since 2026-11-21 early, 6 shifts" in text
@@ -130,6 +145,8 @@ def test_groups_fold_what_is_fine_unless_that_is_all():
         ("unknown", ["E"], False),
         ("fine", ["A", "C"], True),
     ]
+    held = sum(line.open_holds for line in record.lines if line.line.name in "AC")
+    assert groups[-1].title == f"2 lines OK, {held} items of them on hold"
     fine = replace(record, lines=record.lines[:1])
     (group,) = shift_page(fine, evidence).groups
     assert (group.key, group.folded) == ("fine", False)

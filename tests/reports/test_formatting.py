@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qc.plant import Gauge, Shift
+from qc.wording import plural
 from reports import formatting as f
 
 
@@ -151,8 +152,8 @@ def test_fixed_can_be_read_back(x, decimals):
 
 def test_other_numbers():
     assert plain(f.count(1234567)) == "1 234 567"
-    assert plain(f.plural(1, "item")) == "1 item"
-    assert plain(f.plural(2048, "batch", "batches")) == "2 048 batches"
+    assert plain(plural(1, "item")) == "1 item"
+    assert plain(plural(2048, "batch", "batches")) == "2 048 batches"
     assert plain(f.ppm(4.2e-5)) == "42 ppm"
     assert plain(f.setting(0.95)) == "95 %"
     assert plain(f.setting(0.9995)) == "99.95 %"

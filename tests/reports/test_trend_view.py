@@ -113,6 +113,19 @@ def test_too_few_shifts_are_said_and_not_drawn():
     assert trend_of(samples.caps()[0]) is None
 
 
+def test_the_section_begins_with_whether_the_line_is_stable():
+    assert PINS.trend is not None
+    calm = tuple(replace(chart, sign=None, since=None) for chart in PINS.trend.charts)
+    said = view_of(replace(PINS, trend=replace(PINS.trend, charts=calm))).sentence
+    assert said.startswith("Stable: no figure is outside its control limits or drifts. ")
+    moved = (replace(calm[3], sign="step", since=24), *calm[4:])
+    said = view_of(replace(PINS, trend=replace(PINS.trend, charts=moved))).sentence
+    day, shift = PINS.trend.shifts[24]
+    assert said.startswith(
+        f"Not stable: mean of 10.6 outside its control limits since {day} {shift}. "
+    )
+
+
 def test_values_that_never_move_are_drawn_all_the_same():
     assert PINS.trend is not None
     flat = Chart(0, "mean", (10.0,) * 26)

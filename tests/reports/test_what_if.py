@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from qc.records import Verdict
 from reports.line_view import scale_of
 from reports.what_if import what_if_of
 from tests.reports import samples
@@ -18,6 +19,12 @@ def test_the_figures_are_the_records() -> None:
     for given, batch in zip(figures["batches"], PINS.batches, strict=True):
         assert (given["weight"], given["mean"], given["sd"]) == (batch.share, batch.mean, batch.sd)
     assert (figures["threshold"], figures["unit"], figures["decimals"]) == (0.95, "mm", 3)
+
+
+def test_a_fit_that_is_not_good_promises_nothing_here_either() -> None:
+    for verdict, good in ((Verdict.GOOD, True), (Verdict.SUSPECT, False)):
+        record = replace(PINS, verdict=verdict)
+        assert json.loads(what_if_of(record, scale_of(PINS, None)))["good"] is good
 
 
 def test_one_batch_or_none_has_nothing_to_try() -> None:

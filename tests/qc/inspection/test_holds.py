@@ -76,7 +76,7 @@ def test_a_good_row_is_a_decision():
         ({"decided_batch": "large"}, "decided_batch: only regrade names a batch"),
         ({"authorised_by": ""}, "authorised_by: nobody is named"),
         ({"authorised_by": "x" * 201}, "authorised_by: 201 characters, at most 200"),
-        ({"remark": "x" * 2001}, "remark: 2,001 characters, at most 2,000"),
+        ({"remark": "x" * 2001}, "remark: 2\u202f001 characters, at most 2\u202f000"),
         ({"decided_on": ""}, "decided_on: no date; write it as 2026-11-21"),
         ({"decided_on": "11/23/2026"}, "decided_on: '11/23/2026' is no date"),
         ({"decided_on": "31.02.2026"}, "decided_on: '31.02.2026' is no date"),

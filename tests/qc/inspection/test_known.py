@@ -123,8 +123,8 @@ def test_items_of_another_batch_than_assigned_make_the_fit_suspect() -> None:
     (finding,) = [one for one in record.findings if one.code == "known.disagree"]
     assert finding.severity is Severity.ACTION
     assert finding.sentence.startswith(
-        "5 of the 200 known items that were assigned got a wrong batch (2.5 %; 95 % interval 0.82 "
-        "to 5.7 %), and the fit predicts "
+        "5 of the 200 known items that were assigned got a wrong batch "
+        "(2.5\u202f%; 95\u202f% interval 0.82 to 5.7\u202f%), and the fit predicts "
     )
     assert "recorded right" in finding.remedy
     clean = inspect(line(10.0, 11.4), x, some(truth, 40))

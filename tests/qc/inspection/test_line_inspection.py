@@ -212,7 +212,7 @@ def test_too_many_invalid_readings_stop_the_line() -> None:
     result = inspect(line(10.0, 11.2), x)
     assert result.record.status is LineStatus.NOT_ASSESSED
     sentence = next(f.sentence for f in result.record.findings if f.code == "readings.invalid")
-    assert "100 of 1,000" in sentence
+    assert "100 of 1\u202f000" in sentence
     assert "sentinel" in sentence
 
 
@@ -237,7 +237,11 @@ def test_conforming_is_against_the_assigned_batch() -> None:
     items = per_item(result)
     nominal = np.array([10.0, 11.2])[items.batch]
     assert np.array_equal(items.conforming == 1, np.abs(x - nominal) <= 0.5 + 1e-9)
-    assert result.record.counts.nonconforming == (items.conforming == 0).sum() > 0
+    nonconforming = items.conforming == 0
+    held = np.array([Disposition(d).held for d in items.disposition])
+    assert result.record.counts.nonconforming == nonconforming.sum() > 0
+    assert result.record.counts.nonconforming_held == (nonconforming & held).sum() > 0
+    assert (nonconforming & ~held).any()
     without = Line("A", "l", "mm", "x", (Batch("one"), Batch("two")), Gauge(0.01))
     assert (inspect(without, x).by_reading.conforming == -1).all()
 

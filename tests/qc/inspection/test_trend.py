@@ -205,8 +205,9 @@ def test_a_step_is_told_with_batch_unit_limits_and_since_when() -> None:
     assert (told.code, told.severity, told.component) == ("trend.step", Severity.CAUTION, 0)
     limits = limits_of(found)
     assert told.sentence == (
-        f"The mean of batch size 10 is 10.500 mm, above the control limits {limits.low:.3f} to "
-        f"{limits.high:.3f} mm of 12 earlier shifts, since this shift."
+        f"The mean of batch size 10 is 10.500 mm, {10.5 - limits.centre:.3f} mm above the centre "
+        f"of 12 earlier shifts and outside their control limits {limits.low:.3f} to "
+        f"{limits.high:.3f} mm, since this shift."
     )
     assert told.remedy
     for word in ("spec", "LSL", "USL"):
