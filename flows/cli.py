@@ -235,7 +235,8 @@ def import_decisions(
 ) -> None:
     """Record what was decided on a shift's held items, and publish its next version.
 
-    The file is recorded whole or, if anything is wrong with it, not at all: exit code 1.
+    The file is recorded whole or, if anything is wrong with it, not at all: exit code 1. What is
+    recorded stays; a row that says in amendment why it was wrong is recorded beside it, and holds.
     """
     from flows.dispositions import import_and_tell
 

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -20,8 +20,8 @@ from flows.which_shift import which_shift
 from qc.errors import PointerMoved, StorageError
 from qc.inspection.holds import HoldList, Judged, judge_rows
 from qc.plant import Plant, Shift
-from qc.records import Complaint, HeldItem, HoldRecord, LineRecord, ShiftRecord, latest
-from qc.storage.dispositions import StoredRecord, append_record, read_records
+from qc.records import Complaint, HeldItem, HoldRecord, LineRecord, ShiftRecord
+from qc.storage.dispositions import StoredRecord, append_record, read_records, recorded
 from qc.storage.filled import FilledSheet, read_filled
 from qc.storage.holds import FINDINGS, held_by_line, is_shown
 from qc.storage.published import REPORT, PublishedVersion, current_version
@@ -43,6 +43,8 @@ class Imported:
         What was recorded now.
     before : StoredRecord or None
         The record of an earlier import of the very same file.
+    outdated : int
+        Rows of it of which later imports say something else.
     known, blank : int
         Rows that were recorded already, and rows that nobody filled in.
     record : ShiftRecord or None
@@ -56,6 +58,7 @@ class Imported:
     complaints: tuple[Complaint, ...]
     stored: StoredRecord | None = None
     before: StoredRecord | None = None
+    outdated: int = 0
     known: int = 0
     blank: int = 0
     record: ShiftRecord | None = None
@@ -95,7 +98,8 @@ def import_decisions(plant: Plant, shift: Shift, file: Path, now: datetime) -> I
         stored = read_records(plant.storage, shift)
         same = [one for one in stored if one.record.file_sha256 == sheet.sha256]
         if same:  # recorded before: at most its version is missing, if that run was killed
-            return _published(plant, shift, Imported((), before=same[0]))
+            done = Imported((), before=same[0], outdated=_outdated(same[0], stored))
+            return _published(plant, shift, done)
         judged = judge_rows(sheet.rows, _against(plant, version, stored, now))
         complaints = judged.complaints or _nothing_filled(judged)
         if complaints:
@@ -154,7 +158,7 @@ def _against(
     return HoldList(
         {name: line.line for name, line in lines.items()},
         held,
-        latest(one.record for one in stored),
+        recorded(stored),
         now.astimezone(ZoneInfo(plant.time_zone)).date(),
     )
 
@@ -180,6 +184,12 @@ def _record(
     )
 
 
+def _outdated(one: StoredRecord, stored: tuple[StoredRecord, ...]) -> int:
+    """How many of its decisions are not the last on their items."""
+    last = recorded(stored)
+    return sum(last[told.key][-1].record != one.name for told in one.record.decisions)
+
+
 def _user() -> str:
     """Who runs this process, by the system; its number where the system has no name for it."""
     try:
@@ -191,15 +201,11 @@ def _user() -> str:
 def _published(plant: Plant, shift: Shift, done: Imported) -> Imported:
     settled = settle_shift(plant, shift, {"trigger": TRIGGER})
     version = current_version(plant.storage, shift.date, shift.name)
-    return Imported(
-        done.complaints,
-        done.stored,
-        done.before,
-        done.known,
-        done.blank,
-        version.record(),
-        version.folder / REPORT,
-        settled.changed,
+    return replace(
+        done,
+        record=version.record(),
+        report=version.folder / REPORT,
+        changed=settled.changed,
     )
 
 
@@ -213,13 +219,20 @@ def _told(plant: Plant, shift: Shift, done: Imported) -> str:
             f"This very file was imported before, by {told.imported_by} at "
             f"{told.imported_at:%Y-%m-%d %H:%M} UTC: nothing was recorded now."
         )
+        if done.outdated:
+            said = "says" if done.outdated == 1 else "say"
+            lines.append(
+                f"{plural(done.outdated, 'row')} of it {said} no longer what holds: see "
+                "`shiftmix dispositions list`."
+            )
     elif done.stored is None:
         lines.append(f"All {plural(done.known, 'decision')} of the file were recorded before.")
     else:
         n = len(done.stored.record.decisions)
         lines.append(f"{plural(n, 'row')} recorded: {shown(done.stored.path)}")
     if done.stored is not None and done.known:
-        lines.append(f"{plural(done.known, 'row')} were recorded before.")
+        was = "was" if done.known == 1 else "were"
+        lines.append(f"{plural(done.known, 'row')} {was} recorded before.")
     if not done.changed:
         lines.append("The published version shows them already.")
     for line in done.record.lines:
@@ -238,6 +251,7 @@ def _as_json(shift: Shift, done: Imported) -> str:
             "recorded": 0 if done.stored is None else len(done.stored.record.decisions),
             "recorded_before": done.known,
             "same_file_before": done.before is not None,
+            "outdated": done.outdated,
             "not_filled_in": done.blank,
             "record": None if done.stored is None else str(done.stored.path),
             "new_version": done.changed,

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
-from qc.records import Complaint, HeldItem, LineRecord
+from qc.records import Complaint, HeldItem, HoldDecision, LineRecord, Recorded
 from qc.wording import plural
 from reports.formatting import NOTHING, count, probability, shorten, visible
 
 MOST_COMPLAINTS = 100  # rows that a refusal lists before it counts them; --json has all
 HEADINGS = ("line", "item", "reading", "held as", "batch", "measured again", "decided", "by, on")
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """What an item was, what it became instead, and why."""
+
+    was: str
+    was_by: str
+    became: str
+    by: str
+    why: str
+    recorded: str
 
 
 def settled_told(lines: Sequence[LineRecord]) -> str:
@@ -43,13 +57,17 @@ def complaints_told(file: str, shift: str, complaints: Sequence[Complaint]) -> s
 
 def held_table(held: Mapping[str, Sequence[HeldItem]], units: Mapping[str, str]) -> str:
     """The held items as a plain table; empty where there are none."""
-    rows = [_row(line, item, units[line]) for line, items in held.items() for item in items]
-    if not rows:
+    listed = [(line, item) for line, items in held.items() for item in items]
+    if not listed:
         return ""
-    table = [HEADINGS, *rows]
+    table = [HEADINGS, *(_row(line, item, units[line]) for line, item in listed)]
     widths = [max(len(row[at]) for row in table) for at in range(len(HEADINGS))]
     padded = ([cell.ljust(w) for cell, w in zip(row, widths, strict=True)] for row in table)
-    return "\n".join(f"  {'  '.join(row).rstrip()}" for row in padded)
+    heading, *lines = (f"  {'  '.join(row).rstrip()}" for row in padded)
+    told = [heading]
+    for text, (_, item) in zip(lines, listed, strict=True):
+        told += [text, *(f"      amended: {visible(_told(step))}" for step in amendments(item))]
+    return "\n".join(told)
 
 
 def judged_again(item: HeldItem) -> str:
@@ -80,6 +98,56 @@ def signed(item: HeldItem) -> str:
         return ""
     remark = f": {shorten(item.remark, 120)}" if item.remark else ""
     return f"{shorten(item.authorised_by, 60)}, {item.decided_on}{remark}"
+
+
+def amendments(item: HeldItem) -> tuple[Amendment, ...]:
+    """What was amended of an item, oldest first."""
+    return tuple(
+        _amendment(was.decision, now)
+        for was, now in pairwise(item.amended)
+        if now.decision.replaces is not None  # else an open item was decided on
+    )
+
+
+def amended_briefly(item: HeldItem) -> str:
+    """That an item was amended, and what the last amendment replaced; empty where none was."""
+    steps = amendments(item)
+    if not steps:
+        return ""
+    times = f" {count(len(steps))} times" if len(steps) > 1 else ""
+    return f"amended{times}, was {steps[-1].was}"
+
+
+def _amendment(was: HoldDecision, now: Recorded) -> Amendment:
+    again = was.remeasured != now.decision.remeasured
+    return Amendment(
+        was=_noted(was, again=again),
+        was_by=_who(was),
+        became=_noted(now.decision, again=again),
+        by=_who(now.decision),
+        why=shorten(now.decision.amendment, 120),
+        recorded=f"{now.imported_at:%Y-%m-%d %H:%M} UTC by {shorten(now.imported_by, 60)}",
+    )
+
+
+def _who(told: HoldDecision) -> str:
+    return f"{shorten(told.authorised_by, 60)}, {told.decided_on}"
+
+
+def _noted(told: HoldDecision, *, again: bool) -> str:
+    """A decision, with the new reading where that is to be told."""
+    to = "" if told.decided_batch is None else f" to {shorten(told.decided_batch, 40)}"
+    reading = "not measured again"
+    if told.remeasured is not None:
+        reading = f"measured again {told.remeasured:.12g}"
+    return f"{told.decided or 'open'}{to}{f', {reading}' if again else ''}"
+
+
+def _told(step: Amendment) -> str:
+    return (
+        f"was {step.was} ({step.was_by}); {step.became} ({step.by}) because {step.why}; recorded "
+        f"{step.recorded}"
+    )
 
 
 def _row(line: str, item: HeldItem, unit: str) -> tuple[str, ...]:

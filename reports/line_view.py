@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qc.mixture import Tally
@@ -19,7 +20,14 @@ from reports.capability_view import CapabilityRow, capability_of
 from reports.course_view import CourseView, course_view
 from reports.figure import Figure, draw
 from reports.formatting import NOTHING, Scale, count, probability, setting, shorten
-from reports.hold_words import decided_told, judged_again, signed
+from reports.hold_words import (
+    Amendment,
+    amended_briefly,
+    amendments,
+    decided_told,
+    judged_again,
+    signed,
+)
 from reports.known_view import KnownView, known_of
 from reports.quality_view import QualityView, quality_of
 from reports.trend_view import TrendView, trend_of
@@ -40,6 +48,7 @@ from reports.words import STATUS_MARKS, Mark, line_sentence
 from reports.zones import rule_of
 
 NOTES_A_ROW = 5  # so many notes weigh as much as a row of the list
+NOTES_A_STEP = 4  # so many notes weigh as much as what is told of an amendment
 CONFORMING = {True: "yes", False: "no", None: NOTHING}
 
 
@@ -61,6 +70,7 @@ class HeldRow:
     again: str
     decided: str
     signed: str
+    amended: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +87,7 @@ class HeldView:
     decided: str
     open: str
     sheet: str
+    amended: tuple[tuple[str, Amendment], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +224,7 @@ def _gauge(record: LineRecord, scale: Scale) -> str:
 
 def _held(record: LineRecord, evidence: LineEvidence | None, scale: Scale) -> HeldView:
     listed = evidence.held if evidence else ()
-    # Notes lengthen a row; the page keeps its weight by listing fewer of the last ones.
-    noted = sum(item.authorised_by is not None for item in listed)
-    items = listed[: len(listed) - noted // NOTES_A_ROW]
+    items = _that_fit(listed)
     total = record.counts.held
     return HeldView(
         rows=tuple(_held_row(item, scale) for item in items),
@@ -228,7 +237,25 @@ def _held(record: LineRecord, evidence: LineEvidence | None, scale: Scale) -> He
         decided=count(total - record.open_holds) if record.open_holds < total else "",
         open=count(record.open_holds),
         sheet=hold_href(record, evidence),
+        amended=tuple((shorten(item.item_id), step) for item in items for step in amendments(item)),
     )
+
+
+def _that_fit(listed: Sequence[HeldItem]) -> tuple[HeldItem, ...]:
+    """Those that the page lists: notes lengthen a row, and the page keeps its weight.
+
+    What was amended is listed before all others, and the last ones are left out.
+    """
+    room = NOTES_A_ROW * len(listed) + NOTES_A_ROW - 1
+    fitting = set()
+    for at in sorted(range(len(listed)), key=lambda at: not listed[at].amended):
+        item = listed[at]
+        room -= NOTES_A_ROW + (item.authorised_by is not None)
+        room -= NOTES_A_STEP * len(amendments(item))
+        if room < 0:
+            break
+        fitting.add(at)
+    return tuple(item for at, item in enumerate(listed) if at in fitting)
 
 
 def _held_row(item: HeldItem, scale: Scale) -> HeldRow:
@@ -247,6 +274,7 @@ def _held_row(item: HeldItem, scale: Scale) -> HeldRow:
         again=judged_again(item),
         decided=decided_told(item),
         signed=signed(item),
+        amended=amended_briefly(item),
     )
 
 

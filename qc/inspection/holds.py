@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qc.inspection.amendments import OPEN, judge_recorded, quoted
 from qc.inspection.decision import Decision
 from qc.inspection.disposition import nothing_decided
 from qc.inspection.readings import reasons_of
@@ -26,6 +27,7 @@ from qc.records import (
     Dispositions,
     FilledRow,
     HoldDecision,
+    ItemHistory,
     ItemKey,
     Reason,
 )
@@ -39,7 +41,6 @@ SAME_READING = 1e-4  # relative
 DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")  # 21.11.2026: day, month, year
 MOST_TEXT = 200  # characters of a name
 MOST_REMARK = 2_000
-MOST_SHOWN = 60  # characters of a cell in a complaint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +53,7 @@ class HoldList:
         As published.
     held : mapping of (line, item id) to float
         Reading of each held item, in its line's unit.
-    earlier : mapping of (line, item id) to HoldDecision
+    earlier : mapping of (line, item id) to ItemHistory
         What is recorded already.
     today : date
         In the plant's time zone.
@@ -60,7 +61,7 @@ class HoldList:
 
     lines: Mapping[str, Line]
     held: Mapping[ItemKey, float]
-    earlier: Mapping[ItemKey, HoldDecision]
+    earlier: Mapping[ItemKey, ItemHistory]
     today: date
 
 
@@ -98,15 +99,15 @@ def judge_rows(rows: Sequence[FilledRow], against: HoldList) -> Judged:
             continue
         wrong, told = _judge_row(row, against)
         if row.key in first:
-            wrong.insert(0, f"item {_shown(row.item_id)} is in row {first[row.key]} already")
+            wrong.insert(0, f"item {quoted(row.item_id)} is in row {first[row.key]} already")
         first.setdefault(row.key, row.row)
-        earlier = against.earlier.get(row.key)
-        if told is not None and earlier is not None:
-            told = _completed(told, earlier)
-            wrong += _contradictions(told, earlier)
+        history = against.earlier.get(row.key, ())
+        if told is not None:
+            said, told = judge_recorded(row, told, history)
+            wrong += said
         if wrong or told is None:
             complaints += [Complaint(row.row, what) for what in wrong]
-        elif told == earlier:
+        elif history and told == history[-1].decision:
             known += 1
         else:
             new.append(told)
@@ -167,7 +168,7 @@ def _judge_row(row: FilledRow, against: HoldList) -> tuple[list[str], HoldDecisi
     reading = against.held.get(row.key)
     if line is None:
         names = ", ".join(against.lines) or "none"
-        wrong.append(f"no line {_shown(row.line)} is published; there are {names}")
+        wrong.append(f"no line {quoted(row.line)} is published; there are {names}")
     elif reading is None:
         wrong.append(_unknown_item(row, against.held))
     else:
@@ -191,8 +192,8 @@ def _unknown_item(row: FilledRow, held: Mapping[ItemKey, float]) -> str:
     elsewhere = [line for line, item in held if item == row.item_id]
     if elsewhere:
         where = " and ".join(elsewhere)
-        return f"item {_shown(row.item_id)} is held on line {where}, not on line {row.line}"
-    return f"no item {_shown(row.item_id)} is on hold on line {row.line}"
+        return f"item {quoted(row.item_id)} is held on line {where}, not on line {row.line}"
+    return f"no item {quoted(row.item_id)} is on hold on line {row.line}"
 
 
 def _other_reading(row: FilledRow, reading: float, line: Line) -> list[str]:
@@ -202,7 +203,7 @@ def _other_reading(row: FilledRow, reading: float, line: Line) -> list[str]:
     slack = max(0.5 * (line.gauge.resolution or 0.0), SAME_READING * abs(reading))
     if told is not None and abs(told - reading) <= slack:
         return []
-    said = f"reading: the list says {_shown(row.reading)}, the item on hold was read"
+    said = f"reading: the list says {quoted(row.reading)}, the item on hold was read"
     return [f"{said} {reading:g} {line.unit}; is it the list of another shift?"]
 
 
@@ -210,7 +211,7 @@ def _wrong_reading(row: FilledRow, x: float | None, line: Line | None) -> list[s
     if not row.remeasured or (x is not None and line is None):
         return []
     if x is None or line is None:
-        return [f"remeasured: {_shown(row.remeasured)} is not a number"]
+        return [f"remeasured: {quoted(row.remeasured)} is not a number"]
     reason = Reason(int(reasons_of(np.array([x]), line.gauge)[0]))
     if reason is Reason.CLEAR:
         return []
@@ -223,18 +224,15 @@ def _wrong_reading(row: FilledRow, x: float | None, line: Line | None) -> list[s
 
 
 def _wrong_decision(row: FilledRow, decided: Decided | None, line: Line | None) -> list[str]:
-    if row.decided and decided is None:
+    if row.decided and decided is None and row.decided.lower() != OPEN:
         known = ", ".join(Decided)
-        return [f"decided: {_shown(row.decided)} is unknown; the words are {known}"]
-    wrong = [] if line is None else _wrong_batch(row, decided, line)
-    if not row.decided and not row.remeasured:
-        wrong.insert(0, "neither remeasured nor decided is filled in")
-    return wrong
+        return [f"decided: {quoted(row.decided)} is unknown; the words are {known}"]
+    return [] if line is None else _wrong_batch(row, decided, line)
 
 
 def _wrong_day(row: FilledRow, day: date | None, today: date) -> list[str]:
     if day is None:
-        given = f"{_shown(row.decided_on)} is no date" if row.decided_on else "no date"
+        given = f"{quoted(row.decided_on)} is no date" if row.decided_on else "no date"
         return [f"decided_on: {given}; write it as 2026-11-21"]
     return [f"decided_on: {day} is in the future; today is {today}"] if day > today else []
 
@@ -247,7 +245,7 @@ def _wrong_batch(row: FilledRow, decided: Decided | None, line: Line) -> list[st
         return [f"decided_batch: regrade to which batch? Line {line.name} has {names}"]
     if row.decided_batch not in [batch.name for batch in line.batches]:
         return [
-            f"decided_batch: no batch {_shown(row.decided_batch)}; line {line.name} has {names}"
+            f"decided_batch: no batch {quoted(row.decided_batch)}; line {line.name} has {names}"
         ]
     return []
 
@@ -260,37 +258,10 @@ def _wrong_name(row: FilledRow) -> list[str]:
         wrong.append(
             f"authorised_by: {grouped(len(row.authorised_by))} characters, at most {MOST_TEXT}"
         )
-    if len(row.remark) > MOST_REMARK:
-        wrong.append(
-            f"remark: {grouped(len(row.remark))} characters, at most {grouped(MOST_REMARK)}"
-        )
+    for name, text in (("remark", row.remark), ("amendment", row.amendment)):
+        if len(text) > MOST_REMARK:
+            wrong.append(f"{name}: {grouped(len(text))} characters, at most {grouped(MOST_REMARK)}")
     return wrong
-
-
-def _completed(told: HoldDecision, earlier: HoldDecision) -> HoldDecision:
-    """A decision on an item that was only measured again before keeps that reading."""
-    open_before = earlier.decided is None and told.remeasured is None
-    return replace(told, remeasured=earlier.remeasured) if open_before else told
-
-
-def _contradictions(told: HoldDecision, earlier: HoldDecision) -> list[str]:
-    """Where a row says something else than what is recorded of its item."""
-    settles = earlier.decided is None and told.decided is not None
-    fixed = (
-        ("remeasured",)
-        if settles
-        else ("remeasured", "decided", "decided_batch", "authorised_by", "decided_on", "remark")
-    )
-    differing = [
-        f"{name} {getattr(earlier, name) or 'empty'}, not {getattr(told, name) or 'empty'}"
-        for name in fixed
-        if getattr(told, name) != getattr(earlier, name)
-    ]
-    if not differing:
-        return []
-    who = f"{_shown(earlier.authorised_by)} on {earlier.decided_on}"
-    item = _shown(told.item_id)
-    return [f"item {item} is recorded already, by {who}: {'; '.join(differing)}"]
 
 
 def _number(text: str) -> float | None:
@@ -316,7 +287,3 @@ def _day(text: str) -> date | None:
         return date(year, month, day)
     except ValueError:
         return None
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…")

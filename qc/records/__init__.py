@@ -43,8 +43,11 @@ from qc.records.holds import (
     HoldDecision,
     HoldRecord,
     Holds,
+    ItemHistory,
     ItemKey,
-    latest,
+    Recorded,
+    amended,
+    histories,
 )
 from qc.records.inputs import (
     LastBatches,
@@ -102,6 +105,7 @@ __all__ = [
     "HoldDecision",
     "HoldRecord",
     "Holds",
+    "ItemHistory",
     "ItemKey",
     "ItemSource",
     "KeyChange",
@@ -118,6 +122,7 @@ __all__ = [
     "PublishedItem",
     "Reason",
     "Reckoning",
+    "Recorded",
     "Reject",
     "ReplayRecord",
     "Robust",
@@ -135,6 +140,7 @@ __all__ = [
     "WindowShift",
     "WindowTally",
     "Zone",
-    "latest",
+    "amended",
+    "histories",
     "values_of",
 ]

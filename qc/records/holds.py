@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -39,6 +39,10 @@ class HoldDecision:
         For `regrade`: the batch that it is from now on.
     decided_on : date
         When it was decided, or measured again.
+    amendment : str
+        Why it replaces what was recorded before; empty where it replaces nothing.
+    replaces : str or None
+        Name of the record whose decision on this item it replaces.
     """
 
     line: str
@@ -50,11 +54,17 @@ class HoldDecision:
     authorised_by: str
     decided_on: date
     remark: str
+    amendment: str = ""
+    replaces: str | None = None
 
     @property
     def key(self) -> ItemKey:
         """What names the item."""
         return self.line, self.item_id
+
+    def says_the_same(self, other: HoldDecision) -> bool:
+        """Whether both say the same of the item, however that came to be recorded."""
+        return replace(self, amendment=other.amendment, replaces=other.replaces) == other
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,11 @@ class FilledRow:
         As a spreadsheet counts it: the names of the columns are row 1.
     reading : str
         As the list has it, empty where the column was left out.
+    amendment : str
+        Why the row replaces what is recorded of its item.
+    record : str
+        Name of the record that held of the item when the list was made; empty where there was
+        none, or the column was left out.
     """
 
     row: int
@@ -79,6 +94,8 @@ class FilledRow:
     authorised_by: str
     decided_on: str
     remark: str
+    amendment: str = ""
+    record: str = ""
 
     @property
     def key(self) -> ItemKey:
@@ -89,7 +106,7 @@ class FilledRow:
     def filled(self) -> bool:
         """Whether a person wrote anything into it."""
         noted = (self.remeasured, self.decided, self.decided_batch, self.authorised_by)
-        return any(noted) or bool(self.decided_on or self.remark.strip())
+        return any(noted) or bool(self.decided_on or self.remark.strip() or self.amendment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +167,42 @@ class Holds:
         return sum(self.by_word.values())
 
 
-def latest(records: Iterable[HoldRecord]) -> Mapping[ItemKey, HoldDecision]:
-    """What holds of each item, by records from the oldest to the newest.
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What was recorded of one held item at one time.
 
-    A later decision on an item that was only measured again before keeps that reading.
+    Attributes
+    ----------
+    record : str
+        Name of the record.
+    decision : HoldDecision
+        With the new reading that it keeps of the one before.
     """
-    known: dict[ItemKey, HoldDecision] = {}
-    for record in records:
+
+    record: str
+    imported_by: str
+    imported_at: datetime
+    decision: HoldDecision
+
+
+ItemHistory = Sequence[Recorded]  # of one item, oldest first: the last one holds
+
+
+def histories(records: Iterable[tuple[str, HoldRecord]]) -> Mapping[ItemKey, ItemHistory]:
+    """All that was recorded of each item, by records and their names from oldest to newest.
+
+    A later decision keeps the new reading of the one before, unless it replaces it.
+    """
+    known: dict[ItemKey, list[Recorded]] = {}
+    for name, record in records:
         for told in record.decisions:
-            before = known.get(told.key)
-            if before is not None and told.remeasured is None:
-                told = replace(told, remeasured=before.remeasured)
-            known[told.key] = told
+            history = known.setdefault(told.key, [])
+            if history and told.remeasured is None and told.replaces is None:
+                told = replace(told, remeasured=history[-1].decision.remeasured)
+            history.append(Recorded(name, record.imported_by, record.imported_at, told))
     return known
+
+
+def amended(history: ItemHistory) -> bool:
+    """Whether anything of it replaces what was recorded before."""
+    return any(one.decision.replaces is not None for one in history)

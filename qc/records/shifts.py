@@ -14,7 +14,7 @@ from qc.plant import Line, Shift
 from qc.records.course import Course
 from qc.records.decisions import Counts, Dispositions, LineStatus, Verdict, Zone
 from qc.records.fits import BatchRecord, FitRecord
-from qc.records.holds import Holds
+from qc.records.holds import Holds, Recorded
 from qc.records.inputs import Reject, SourceFile, WindowShift
 from qc.records.known import KnownBatches
 from qc.records.outcomes import LineOutcome, ShiftPast
@@ -134,7 +134,8 @@ class LineResult:
 class HeldItem:
     """An item on hold, as a report lists it; texts are exactly as recorded.
 
-    The last ones are what people noted of it, and what the shift's fit says of its new reading.
+    The last ones are what people noted of it, what the shift's fit says of its new reading, the
+    name of the record that holds, and all that was recorded, oldest first, if that was amended.
     """
 
     item_id: str
@@ -156,6 +157,8 @@ class HeldItem:
     remeasured_disposition: str | None = None
     remeasured_batch: str | None = None
     remeasured_posterior: float | None = None
+    record: str | None = None
+    amended: tuple[Recorded, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

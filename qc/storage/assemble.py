@@ -70,7 +70,7 @@ def assemble(
     for line in _lines(attempt):
         tally = tables.tally_of(line.tables[published.TALLIES], line.name)
         record, held = line.record, line.tables[published.HELD]
-        if not (line.carried and is_settled(record, stored)):
+        if not (line.carried and is_settled(record, held, stored)):
             of_line = HeldOfLine(record, held, tally, line.items, item_column(plant.columns))
             record, held = settle(of_line, stored, judge)
         records.append(record)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 from qc.errors import PointerMoved, StorageError, Where
 from qc.plant import Shift
-from qc.records import HoldRecord
+from qc.records import HoldRecord, ItemHistory, ItemKey, histories
 from qc.storage import atomic
 from qc.storage.json_text import from_json, to_json
 from qc.storage.paths import shift_folder
@@ -34,6 +34,11 @@ class StoredRecord:
     sha256: str
     record: HoldRecord
 
+    @property
+    def name(self) -> str:
+        """What later records, and lists, call it."""
+        return self.path.stem
+
     def concerns(self, line: str) -> bool:
         """Whether it decides on items of a line."""
         return any(told.line == line for told in self.record.decisions)
@@ -45,10 +50,17 @@ def read_records(root: str | Path, shift: Shift) -> tuple[StoredRecord, ...]:
     Raises
     ------
     StorageError
-        If a record cannot be read, or is not what was written.
+        If a record cannot be read, is not what was written, or replaces one that is not there.
     """
     folder = _folder(root, shift)
-    return tuple(_read(folder / name) for name in _names(folder))
+    stored = tuple(_read(folder / name) for name in _names(folder))
+    _judge_replaced(stored)
+    return stored
+
+
+def recorded(stored: Sequence[StoredRecord]) -> Mapping[ItemKey, ItemHistory]:
+    """All that such records, oldest first, say of each item."""
+    return histories((one.name, one.record) for one in stored)
 
 
 def append_record(
@@ -92,6 +104,21 @@ def _names(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     return sorted(entry.name for entry in folder.iterdir() if NAME.fullmatch(entry.name))
+
+
+def _judge_replaced(stored: Sequence[StoredRecord]) -> None:
+    """Refuse an amendment whose object is gone: without it, nobody knows what was amended."""
+    there: set[tuple[str, ItemKey]] = set()
+    for one in stored:
+        for told in one.record.decisions:
+            if told.replaces is not None and (told.replaces, told.key) not in there:
+                raise StorageError(
+                    f"amends what {told.replaces}.json says of item {told.item_id!r}, which is not "
+                    "there",
+                    Where(str(one.path)),
+                    "Restore that record from a backup",
+                )
+        there |= {(one.name, told.key) for told in one.record.decisions}
 
 
 def _read(path: Path) -> StoredRecord:

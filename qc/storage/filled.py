@@ -34,6 +34,8 @@ NEEDED = (
     "remark",
 )
 READING = "reading"  # tells the sheet of another shift, where it is there
+AMENDING = ("amendment", "record")  # lists of an older release have neither
+OPTIONAL = (READING, *AMENDING)
 FIRST_ROW = 2  # as a spreadsheet counts: the names are row 1
 
 
@@ -95,13 +97,13 @@ def _parquet_rows(data: bytes) -> Iterator[FilledRow]:
     file = open_parquet(data)
     names = file.schema_arrow.names
     _judge_names(names)
-    wanted = [name for name in (*NEEDED, READING) if name in names]
+    wanted = [name for name in (*NEEDED, *OPTIONAL) if name in names]
     for row, content in enumerate(decode(file, wanted).to_pylist(), FIRST_ROW):
         yield _filled(row, {name: _text(value) for name, value in content.items()})
 
 
 def _filled(row: int, content: dict[str, str], *, decimal_comma: bool = False) -> FilledRow:
-    cells = {name: content.get(name, "") for name in (*NEEDED, READING)}
+    cells = {name: content.get(name, "") for name in (*NEEDED, *OPTIONAL)}
     # Ids stand exactly as they were recorded, also where they begin with a space.
     kept = ("line", "item_id", "remark")
     cells = {name: text if name in kept else text.strip() for name, text in cells.items()}

@@ -24,19 +24,23 @@ from qc.records import (
     HeldItem,
     HoldDecision,
     Holds,
+    ItemHistory,
     LineRecord,
     LineStatus,
-    latest,
+    amended,
 )
 from qc.storage.columns import texts_of
-from qc.storage.dispositions import StoredRecord
+from qc.storage.dispositions import StoredRecord, recorded
+from qc.storage.item_history import HISTORY, entries, entry_in_words
 from qc.storage.published import HELD, PublishedVersion
 from qc.storage.schema import OUR_COLUMNS
 from qc.storage.tables import (
+    AMENDING_FIELDS,
     HELD_SCHEMA,
     JUDGED_FIELDS,
     NOTED_FIELDS,
     SETTLED_SCHEMA,
+    TEXT,
     held_items,
     of_line,
     settled,
@@ -63,9 +67,11 @@ class HeldOfLine:
     item_column: str
 
 
-def is_settled(record: LineRecord, stored: Sequence[StoredRecord]) -> bool:
-    """Whether a record already rests on these records of decisions, and no others."""
+def is_settled(record: LineRecord, held: pa.Table, stored: Sequence[StoredRecord]) -> bool:
+    """Whether a line's record and held items already show all of these records of decisions."""
     shown = () if record.holds is None else record.holds.records
+    if shown and set(AMENDING_FIELDS) - set(held.column_names):  # an older release's
+        return False
     return shown == _hashes(stored, record.line.name)
 
 
@@ -88,17 +94,20 @@ def settle(
     hashes = _hashes(stored, name)
     if not hashes:
         return record, settled(bare)
-    told = {key[1]: one for key, one in latest(s.record for s in stored).items() if key[0] == name}
+    histories = {item: one for (where, item), one in recorded(stored).items() if where == name}
+    told = {item: history[-1].decision for item, history in histories.items()}
     ids = bare["item_id"].to_pylist()
     noted = [told.get(item) for item in ids]
     judged, doubts = _judged(record, line.tally, noted, judge)
-    table = pa.table([*bare.columns, *_noted(noted), *judged], schema=SETTLED_SCHEMA)
+    amending = _amending([histories.get(item, ()) for item in ids])
+    table = pa.table([*bare.columns, *_noted(noted), *judged, *amending], schema=SETTLED_SCHEMA)
     words = Counter(str(one.decided) for one in noted if one is not None and one.decided)
     again = sum(one is not None and one.remeasured is not None for one in noted)
     record = replace(record, holds=Holds(dict(sorted(words.items())), again, hashes))
     if record.status is LineStatus.ERROR:  # nothing is known of its items: decisions wait
         return record, table
     findings = (*_not_held(line, told, set(ids)), *_other_reading(bare, noted), *doubts)
+    findings += _amended(histories)
     return replace(record, findings=(*plain, *findings)), table
 
 
@@ -129,6 +138,13 @@ def _noted(noted: Sequence[HoldDecision | None]) -> list[pa.Array]:
     return [
         pa.array([cell(one, name) for one in noted], kind) for name, kind in NOTED_FIELDS.items()
     ]
+
+
+def _amending(histories: Sequence[ItemHistory]) -> list[pa.Array]:
+    """The columns of `AMENDING_FIELDS`."""
+    shown = [entries(history) if amended(history) else None for history in histories]
+    names = [history[-1].record if history else None for history in histories]
+    return [pa.nulls(len(names), TEXT), pa.array(shown, HISTORY), pa.array(names, TEXT)]
 
 
 def _judged(
@@ -219,6 +235,21 @@ def _not_held(
             remedy="Tell who decided; the record of the decision is kept",
         ),
     )
+
+
+def _amended(histories: Mapping[str, ItemHistory]) -> tuple[Finding, ...]:
+    """Say of which items something was amended: what was told first, and what holds now."""
+    named = []
+    for item, history in histories.items():
+        if amended(history):
+            first, now = (entry_in_words(history[at].decision, _short) for at in (0, -1))
+            n = sum(one.decision.replaces is not None for one in history)
+            times = f", amended {n} times" if n > 1 else ""
+            named.append(f"{_short(item)} (first {first}; now {now}{times})")
+    if not named:
+        return ()
+    was = f"What was recorded of {_items(len(named))} was amended: {_first(named)}."
+    return (Finding("decided.amended", Severity.NOTE, was),)
 
 
 def _dispositions(line: HeldOfLine, wanted: Mapping[str, object]) -> dict[str, str]:

@@ -18,6 +18,7 @@ import pyarrow.types as kinds
 
 from qc.mixture import Tally
 from qc.records import HeldItem, LineEvidence, LineRecord, Reject, ShiftRecord
+from qc.storage.item_history import HISTORY, history_of, in_words
 
 GRIDS = b"shiftmix.grids"  # in the metadata of tallies.parquet: line -> resolution, origin, ...
 GUARDED = r"^'*[=+\-@\t\r\n\x00]"  # what a spreadsheet may run, or what looks like our guard
@@ -60,7 +61,14 @@ JUDGED_FIELDS = {  # what the shift's fit says of the reading after `remeasured`
     "remeasured_batch": TEXT,
     "remeasured_posterior": NUMBER,
 }
-SETTLED_SCHEMA = pa.schema([*HELD_SCHEMA, *pa.schema({**NOTED_FIELDS, **JUDGED_FIELDS})])
+AMENDING_FIELDS = {
+    "amendment": TEXT,  # filled in by people, and empty in all that is published
+    "amended": HISTORY,  # null where nothing was amended
+    "record": TEXT,  # that holds
+}
+SETTLED_SCHEMA = pa.schema(
+    [*HELD_SCHEMA, *pa.schema({**NOTED_FIELDS, **JUDGED_FIELDS, **AMENDING_FIELDS})]
+)
 TALLY_SCHEMA = pa.schema({"line": TEXT, "tick": WHOLE, "reading": NUMBER, "count": NUMBER})
 REJECT_SCHEMA = pa.schema(
     {
@@ -209,8 +217,10 @@ def evidence(record: ShiftRecord, tallies: pa.Table, held: pa.Table) -> dict[str
         mine = settled(of_line(held, name))
         is_open = pc.is_null(mine["decided"])
         unsettled = mine.filter(is_open)
-        done = mine.filter(pc.invert(is_open)).slice(0, SHOWN_DECIDED)
-        listed = pa.concat_tables([unsettled.slice(0, SHOWN_HELD), done])
+        done, amended = _amended_first(mine.filter(pc.invert(is_open)))
+        room = SHOWN_HELD - min(amended, SHOWN_DECIDED)
+        first = _amended_first(unsettled)[0].slice(0, room)
+        listed = pa.concat_tables([first, done.slice(0, SHOWN_DECIDED)])
         found[name] = LineEvidence(
             tally_of(tallies, name),
             held_items(listed.slice(0, SHOWN_HELD), record.time_zone),
@@ -219,10 +229,17 @@ def evidence(record: ShiftRecord, tallies: pa.Table, held: pa.Table) -> dict[str
     return found
 
 
+def _amended_first(held: pa.Table) -> tuple[pa.Table, int]:
+    """Held items, those before all others of which something was amended; and how many they are."""
+    plain = pc.is_null(held["amended"])
+    amended = held.filter(pc.invert(plain))
+    return pa.concat_tables([amended, held.filter(plain)]), amended.num_rows
+
+
 def settled(held: pa.Table) -> pa.Table:
     """Held items with the columns for people, empty where the table has none yet."""
-    missing = SETTLED_SCHEMA.empty_table().select([*NOTED_FIELDS, *JUDGED_FIELDS])
-    return held if "decided" in held.column_names else join([held, missing])
+    missing = [name for name in SETTLED_SCHEMA.names if name not in held.column_names]
+    return join([held, SETTLED_SCHEMA.empty_table().select(missing)]) if missing else held
 
 
 def held_items(held: pa.Table, time_zone: str) -> tuple[HeldItem, ...]:
@@ -232,8 +249,12 @@ def held_items(held: pa.Table, time_zone: str) -> tuple[HeldItem, ...]:
         "measured_at",
         local_times(held["measured_at"], time_zone),
     )
-    names = HeldItem.__slots__
-    return tuple(HeldItem(**row) for row in texts.select(list(names)).to_pylist())
+    rows = texts.select(["line", *HeldItem.__slots__]).to_pylist()
+    histories = [history_of(row.pop("line"), row["item_id"], row["amended"]) for row in rows]
+    return tuple(
+        HeldItem(**{**row, "amended": history})
+        for row, history in zip(rows, histories, strict=True)
+    )
 
 
 def local_times(column: pa.ChunkedArray, time_zone: str) -> pa.Array:
@@ -261,8 +282,9 @@ def write_held_csv(held: pa.Table, time_zone: str, handle: BinaryIO) -> None:
     """Held items as CSV; no text cell can start a formula, numbers are untouched."""
     at = held.schema.get_field_index("measured_at")
     held = held.set_column(at, "measured_at", local_times(held["measured_at"], time_zone))
+    columns = [in_words(column) if column.type == HISTORY else column for column in held.columns]
     columns = [
-        _no_formula(column) if kinds.is_string(column.type) else column for column in held.columns
+        _no_formula(column) if kinds.is_string(column.type) else column for column in columns
     ]
     pa_csv.write_csv(pa.table(columns, names=held.column_names), handle)
 

@@ -185,6 +185,100 @@ def test_a_contradiction_is_refused(published: Path, plant: Plant, tmp_path: Pat
     assert done.exit_code == 1
     assert "is recorded already, by 'M. Weber'" in done.stderr
     assert "decided scrap, not release" in done.stderr
+    assert "if that was wrong, write into the column amendment why" in done.stderr
+
+
+def amend(word: str, why: str, *which: int) -> Callable[[int, Row], Row]:
+    told = {"decided": word, "authorised_by": "K. Ott", "decided_on": TODAY, "amendment": why}
+    return lambda at, _: told if at in which else {}
+
+
+def test_a_wrong_decision_is_amended(published: Path, plant: Plant, tmp_path: Path) -> None:
+    """From a scrap to a release to a withdrawal, each beside what it was before."""
+    assert imported(published, filled(plant, tmp_path / "x.csv", scrap(0, 1))).exit_code == 0
+    late = plant.shift(FIRST_DAY, "late")
+    (first,) = read_records(plant.storage, late)
+    content = first.path.read_bytes()
+    item = held_list(plant)[0]["item_id"]
+    done = imported(published, filled(plant, tmp_path / "y.csv", amend("release", "wrong row", 0)))
+    assert done.exit_code == 0, done.output
+    assert "2 decided on (1 release, 1 scrap)" in done.stdout
+    assert "1 row recorded" in done.stdout
+    assert "1 row was recorded before." in done.stdout
+    assert f"note: What was recorded of 1 item was amended: {item!r} (first scrap" in done.stdout
+    row = held_list(plant)[0]
+    assert (row["decided"], row["authorised_by"], row["amendment"]) == ("release", "K. Ott", "")
+    assert row["amended"] == (
+        f"scrap by M. Weber on {TODAY}; then release by K. Ott on {TODAY} because wrong row"
+    )
+    assert first.path.read_bytes() == content  # nothing is overwritten
+    second = read_records(plant.storage, late)[1]
+    assert second.record.decisions[0].replaces == first.name
+    assert row["record"] == second.name
+
+    # The list of who decided first says what holds no longer, and brings nothing back.
+    told = imported(published, tmp_path / "x.csv").stdout
+    assert "1 row of it says no longer what holds" in told
+    assert held_list(plant)[0]["decided"] == "release"
+    done = imported(published, filled(plant, tmp_path / "z.csv", amend("open", "look again", 0)))
+    assert done.exit_code == 0, done.output
+    assert "1 decided on (1 scrap)" in done.stdout
+    row = held_list(plant)[0]
+    assert (row["item_id"], row["decided"]) == (item, "")
+    assert row["amended"].endswith(f"; then open by K. Ott on {TODAY} because look again")
+    # That list, as it is, says nothing new; and the item may be decided on again.
+    done = imported(published, version_of(plant).folder / "held.csv", "--json")
+    assert json.loads(done.stdout)["recorded_before"] == 2
+    assert imported(published, filled(plant, tmp_path / "w.csv", scrap(0))).exit_code == 0
+    assert held_list(plant)[0]["decided"] == "scrap"
+
+    text = shiftmix("dispositions", "list", "-c", published, *WHEN).stdout
+    steps = [line for line in text.splitlines() if line.strip().startswith("amended: ")]
+    assert [step.split("; recorded ")[0].strip() for step in steps] == [
+        f"amended: was scrap (M. Weber, {TODAY}); release (K. Ott, {TODAY}) because wrong row",
+        f"amended: was release (K. Ott, {TODAY}); open (K. Ott, {TODAY}) because look again",
+    ]
+    said = json.loads(shiftmix("dispositions", "list", "--json", "-c", published, *WHEN).stdout)
+    (amended,) = [one for one in said["items"] if one["amended"]]
+    history = [(one["decision"]["decided"], one["record"]) for one in amended["amended"]]
+    names = [one.name for one in read_records(plant.storage, late)]
+    assert history == list(zip(["scrap", "release", None, "scrap"], names, strict=True))
+    page = (version_of(plant).folder / "report" / f"line-{row['line']}.html").read_text("utf-8")
+    assert "What was amended of these items" in page
+    assert "amended 2 times, was release" in page
+    assert not inspect(plant, late).published.changed
+
+
+def test_two_people_who_amend_the_same_item_at_once(
+    plant: Plant, late: Shift, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both lists show the first decision: whoever is late has not seen the other's amendment."""
+    first = filled(plant, tmp_path / "x.csv", scrap(0))
+    assert not import_decisions(plant, late, first, datetime.now(UTC)).complaints
+    words = ("release", "rework")
+    files = [
+        filled(plant, tmp_path / f"{word}.csv", amend(word, f"it is a {word}", 0)) for word in words
+    ]
+    barrier, real = Barrier(2), flows.dispositions.append_record
+    calls: list[object] = []
+
+    def together(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) <= 2:
+            barrier.wait(timeout=30)
+        return real(*arguments)
+
+    monkeypatch.setattr(flows.dispositions, "append_record", together)
+    with ThreadPoolExecutor(2) as pool:
+        done = list(
+            pool.map(lambda file: import_decisions(plant, late, file, datetime.now(UTC)), files)
+        )
+    assert len(calls) == 2
+    (said,) = [complaint.what for one in done for complaint in one.complaints]
+    assert "has other decisions than this list knows of" in said
+    assert len(read_records(plant.storage, late)) == 2
+    taken = words[[not one.complaints for one in done].index(True)]
+    assert held_list(plant)[0]["decided"] == taken
 
 
 def test_the_list(published: Path, plant: Plant, tmp_path: Path) -> None:

@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
 import reports
-from qc.records import Complaint, HeldItem, Holds, LineEvidence, LineRecord, ShiftRecord
+from qc.records import (
+    Complaint,
+    Decided,
+    HeldItem,
+    HoldDecision,
+    Holds,
+    LineEvidence,
+    LineRecord,
+    Recorded,
+    ShiftRecord,
+)
 from qc.storage import tables
-from reports.hold_words import complaints_told, decided_told, judged_again, settled_told, signed
+from reports.hold_words import (
+    amended_briefly,
+    amendments,
+    complaints_told,
+    decided_told,
+    held_table,
+    judged_again,
+    settled_told,
+    signed,
+)
 from reports.words import held_text, line_sentence, sentence
 from tests.reports import samples
 from tests.reports.parsing import parse
@@ -167,3 +186,82 @@ def test_a_page_of_noted_items_stays_small(tmp_path):
     line = replace(record.lines[0], holds=Holds({"regrade": 31}, 40, ("a" * 64,)))
     reports.write_report(tmp_path, replace(record, lines=(line, *record.lines[1:])), evidence)
     assert (tmp_path / "line-A.html").stat().st_size <= 120_000
+
+
+def history(item: HeldItem, *words: str | None) -> tuple[Recorded, ...]:
+    """Decisions one after the other; each but the first amends the one before."""
+    told = []
+    for at, word in enumerate(words):
+        decision = HoldDecision(
+            "A",
+            item.item_id,
+            item.reading,
+            2.11 if at else None,
+            None if word is None else Decided(word),
+            None,
+            "K. Ott" if at else "M. Weber",
+            date(2026, 11, 23),
+            "",
+            "wrong <row>" if at else "",
+            f"record {at - 1}" if at else None,
+        )
+        moment = datetime(2026, 11, 24, 12, at, tzinfo=UTC)
+        told.append(Recorded(f"record {at}", "root", moment, decision))
+    return tuple(told)
+
+
+def test_an_amendment_in_words():
+    item: HeldItem = samples.bottles()[1].held[0]
+    assert (amended_briefly(item), amendments(item)) == ("", ())
+    item = replace(item, amended=history(item, "release", "scrap", None))
+    first, second = amendments(item)
+    assert (first.was, first.was_by) == ("release, not measured again", "M. Weber, 2026-11-23")
+    assert (first.became, first.by) == ("scrap, measured again 2.11", "K. Ott, 2026-11-23")
+    assert (first.why, first.recorded) == ("wrong <row>", "2026-11-24 12:01 UTC by root")
+    assert (second.was, second.became) == ("scrap", "open")
+    assert amended_briefly(item) == "amended 2 times, was scrap"
+    # Who decides on an item that is open again amends nothing.
+    settled_again = replace(item.amended[1].decision, amendment="", replaces=None)
+    later = (*item.amended, replace(item.amended[1], decision=settled_again))
+    assert amendments(replace(item, amended=later)) == (first, second)
+    lines = held_table({"A": [item]}, {"A": "L"}).splitlines()
+    assert len(lines) == 4
+    assert lines[3] == (
+        "      amended: was scrap (K. Ott, 2026-11-23); open (K. Ott, 2026-11-23) because wrong "
+        "<row>; recorded 2026-11-24 12:02 UTC by root"
+    )
+
+
+def test_the_page_shows_what_was_amended(tmp_path):
+    record, evidence = settled()
+    one = evidence["A"]
+    last = one.held[-1]
+    last = replace(last, amended=history(last, "release", "scrap"))
+    evidence["A"] = replace(one, held=(*one.held[:-1], last))
+    reports.write_report(tmp_path, record, evidence)
+    page = parse(tmp_path / "line-A.html")
+    assert "amended, was release, not measured again" in page.texts
+    caption = "What was amended of these items, each item's oldest first"
+    assert page.texts.count(caption) == 1
+    at = page.texts.index(caption)
+    shown = page.texts[at : at + 20]
+    for words in (last.item_id, "release, not measured again", "M. Weber, 2026-11-23"):
+        assert words in shown
+    for words in ("scrap, measured again 2.11", "wrong <row>", "2026-11-24 12:01 UTC by root"):
+        assert words in shown
+    assert caption not in parse(tmp_path / "line-B.html").texts
+
+
+def test_a_page_of_amended_items_stays_small_and_lists_them(tmp_path):
+    record, evidence = samples.shift()
+    one = evidence["A"]
+    done = tuple(
+        replace(item, **DECIDED, amended=history(item, "release", "rework", "scrap"))
+        for item in one.held[-tables.SHOWN_DECIDED :]
+    )
+    evidence["A"] = replace(one, held=(*one.held[: -tables.SHOWN_DECIDED], *done))
+    line = replace(record.lines[0], holds=Holds({"scrap": 30}, 0, ("a" * 64,)))
+    reports.write_report(tmp_path, replace(record, lines=(line, *record.lines[1:])), evidence)
+    text = (tmp_path / "line-A.html").read_text("utf-8")
+    assert len(text.encode()) <= 120_000
+    assert text.count("amended 2 times, was rework") == tables.SHOWN_DECIDED

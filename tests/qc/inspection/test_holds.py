@@ -13,7 +13,7 @@ from qc.inspection.decision import decide
 from qc.inspection.holds import HoldList, judge_again, judge_rows
 from qc.mixture import Tally
 from qc.plant import Batch, Gauge, Line, Shift
-from qc.records import Counts, Decided, FilledRow, HoldDecision, HoldRecord, latest
+from qc.records import Counts, Decided, FilledRow, HoldDecision, HoldRecord, Recorded, histories
 
 GAUGE = Gauge(0.01, range=(0.0, 10.0), sentinels=(9.99,))
 BATCHES = (Batch("small", 1.0), Batch("large", 3.0))
@@ -22,6 +22,7 @@ LINES = {
     for name, gauge in (("A", GAUGE), ("B", Gauge()))
 }
 TODAY = date(2026, 11, 24)
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
 HELD = {("A", "W1"): 2.0, ("A", "W2"): 2.1, ("B", "W3"): 2.2, ("A", "=W4"): 2.3}
 GOOD = FilledRow(2, "A", "W1", "2", "", "scrap", "", "M. Weber", "2026-11-23", "")
 EARLIER = HoldDecision(
@@ -30,7 +31,11 @@ EARLIER = HoldDecision(
 
 
 def against(*earlier: HoldDecision) -> HoldList:
-    return HoldList(LINES, HELD, {told.key: told for told in earlier}, TODAY)
+    return HoldList(LINES, HELD, {told.key: history(told) for told in earlier}, TODAY)
+
+
+def history(*told: HoldDecision) -> list[Recorded]:
+    return [Recorded(f"record {at}", "me", NOW, one) for at, one in enumerate(told)]
 
 
 def complaints(*rows: FilledRow, earlier: tuple[HoldDecision, ...] = ()) -> list[tuple[int, str]]:
@@ -109,7 +114,7 @@ def test_what_is_recorded_stands():
     assert row == 2
     assert said == (
         "item 'W1' is recorded already, by 'M. Weber' on 2026-11-23: decided scrap, not release; "
-        "authorised_by M. Weber, not K. Ott"
+        "authorised_by M. Weber, not K. Ott; if that was wrong, write into the column amendment why"
     )
     ((_, said),) = complaints(replace(GOOD, remark="why"), earlier=(EARLIER,))
     assert "remark empty, not why" in said
@@ -123,12 +128,13 @@ def test_an_item_may_be_measured_first_and_decided_on_later():
     # Once measured again, always measured again: nobody measures until it passes.
     ((_, said),) = complaints(replace(GOOD, remeasured="2.9"), earlier=(measured,))
     assert "remeasured 2.4, not 2.9" in said
-    moment = datetime(2026, 11, 24, tzinfo=UTC)
-    shift = Shift(TODAY, "late", moment, moment)
+    shift = Shift(TODAY, "late", NOW, NOW)
     records = [
-        HoldRecord("P", shift, "v", "u", moment, "f", "0", (told,)) for told in (measured, EARLIER)
+        (f"record {at}", HoldRecord("P", shift, "v", "me", NOW, "f", "0", (told,)))
+        for at, told in enumerate((measured, EARLIER))
     ]
-    assert latest(records)["A", "W1"] == replace(EARLIER, remeasured=2.4)
+    told = histories(records)["A", "W1"]
+    assert list(told) == history(measured, replace(EARLIER, remeasured=2.4))
 
 
 @pytest.fixture(scope="module")

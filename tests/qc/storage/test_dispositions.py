@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,9 +19,9 @@ from qc import storage
 from qc.errors import PointerMoved, ReadingsError, StorageError
 from qc.records import Decided, Disposition, Dispositions, FilledRow, HoldDecision, HoldRecord
 from qc.storage import holds, tables
-from qc.storage.dispositions import append_record, read_records
-from qc.storage.filled import NEEDED, read_filled
-from qc.storage.published import current_version
+from qc.storage.dispositions import StoredRecord, append_record, read_records
+from qc.storage.filled import NEEDED, OPTIONAL, read_filled
+from qc.storage.published import HELD, current_version
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SCRAPPED = HoldDecision(
@@ -88,17 +90,48 @@ def test_a_changed_record_is_found(plant, shift, record):
         read_records(plant.storage, shift)
 
 
+def test_a_record_of_an_older_release_is_read(plant, shift, record):
+    """It knows nothing of amendments."""
+    stored = append_record(plant.storage, record, ())
+    content = json.loads(stored.path.read_bytes())
+    for told in content["decisions"]:
+        assert (told.pop("amendment"), told.pop("replaces")) == ("", None)
+    stored.path.unlink()
+    old = json.dumps(content).encode()
+    name = f"20261124T120000000000Z-{hashlib.sha256(old).hexdigest()[:16]}.json"
+    stored.path.with_name(name).write_bytes(old)
+    assert [one.record for one in read_records(plant.storage, shift)] == [record]
+
+
+def test_an_amendment_without_what_it_replaces_is_refused(plant, shift, record):
+    """Each file may be as it was written: one that was taken away is missed by the next."""
+    first = append_record(plant.storage, record, ())
+    later = replace(record, decisions=(amending(first, decided=Decided.RELEASE),))
+    second = append_record(plant.storage, later, (first,))
+    assert read_records(plant.storage, shift) == (first, second)
+    first.path.unlink()
+    said = f"amends what {first.name}.json says of item 'W0001', which is not there"
+    with pytest.raises(StorageError, match=said):
+        read_records(plant.storage, shift)
+
+
 def test_what_a_crash_leaves_is_no_record(plant, shift, record):
     stored = append_record(plant.storage, record, ())
     stored.path.with_name(f".{stored.path.name}.0a.tmp").write_bytes(b"half")
     assert read_records(plant.storage, shift) == (stored,)
 
 
+def amending(stored: StoredRecord, **change: object) -> HoldDecision:
+    """What is recorded in the place of `SCRAPPED`."""
+    told = {"authorised_by": "K. Ott", "amendment": "wrong row", "replaces": stored.name}
+    return replace(SCRAPPED, **{**told, **change})
+
+
 # The files of people
 
 
 def row(number: int, **cells: str) -> FilledRow:
-    empty = dict.fromkeys((*NEEDED, "reading"), "")
+    empty = dict.fromkeys((*NEEDED, *OPTIONAL), "")
     return FilledRow(row=number, **{**empty, **cells})
 
 
@@ -133,6 +166,17 @@ def test_a_spreadsheet_with_semicolons_and_a_byte_order_mark(tmp_path):
         remark="two\nlines",
         reading="1.98",
     )
+
+
+def test_what_amends_is_read_where_the_list_has_it(tmp_path):
+    cells = {**dict.fromkeys(NEEDED, ""), "line": "A", "item_id": "W1", "decided": "open"}
+    cells |= {"amendment": " wrong row ", "record": "20261124T120000000000Z-0123456789abcdef"}
+    with (tmp_path / "x.csv").open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, cells)
+        writer.writeheader()
+        writer.writerow(cells)
+    (back,) = read_filled(tmp_path / "x.csv").rows
+    assert (back.amendment, back.record) == ("wrong row", cells["record"])
 
 
 def test_parquet_with_real_types(tmp_path):
@@ -302,3 +346,96 @@ def test_an_older_release_without_these_columns_is_carried_on(
     storage.assemble(attempt, (), "1")
     assert storage.publish(attempt, {}).changed
     assert held_of(plant, shift)["W0001"]["decided"] == "scrap"
+
+
+def test_an_amended_decision_stands_beside_what_it_was(
+    plant, shift, table, deliver, run, record, monkeypatch
+):
+    deliver(table(4, volume_l=pa.array([1.0, 2.1, 7.0, 3.0])))
+    first = append_record(plant.storage, record, ())
+    run()
+    was = held_of(plant, shift)["W0001"]
+    assert (was["record"], was["amended"], was["amendment"]) == (first.name, None, None)
+    change = {"decided": Decided.RELEASE, "remark": "", "amendment": "=wrong row"}
+    later = replace(record, imported_by="you", decisions=(amending(first, **change),))
+    second = append_record(plant.storage, later, (first,))
+    assert run().changed
+    now = held_of(plant, shift)
+    assert now["W0002"]["amended"] is None
+    (told,) = [row for row in now.values() if row["amended"]]
+    assert (told["decided"], told["record"], told["amendment"]) == ("release", second.name, None)
+    assert [
+        (one["record"], one["imported_by"], one["decided"], one["amendment"], one["replaces"])
+        for one in told["amended"]
+    ] == [
+        (first.name, "me", "scrap", "", None),
+        (second.name, "you", "release", "=wrong row", first.name),
+    ]
+    version = current_version(plant.storage, shift.date, shift.name)
+    assert version.record().lines[0].holds.by_word == {"release": 1}
+    assert findings_of(plant, shift) == {
+        "decided.amended": "What was recorded of 1 item was amended: 'W0001' (first scrap by "
+        "'M. Weber' on 2026-11-23; now release by 'K. Ott' on 2026-11-23 because '=wrong row')."
+    }
+    with (version.folder / "held.csv").open(newline="", encoding="utf-8") as handle:
+        (cell,) = [row["amended"] for row in csv.DictReader(handle) if row["amended"]]
+    assert cell == (
+        "scrap by M. Weber on 2026-11-23; then release by K. Ott on 2026-11-23 because =wrong row"
+    )
+    (item,) = [one for one in holds.held_by_line(version)["A"] if one.amended]
+    assert [one.decision for one in item.amended] == [SCRAPPED, later.decisions[0]]
+    assert not run().changed
+
+
+def test_a_version_of_an_older_release_with_decisions_is_read_and_carried_on(
+    plant, shift, table, deliver, run, record, monkeypatch
+):
+    """Its held table has decisions, and no columns for what was amended."""
+    deliver(table(4, volume_l=pa.array([1.0, 2.1, 7.0, 3.0])))
+    first = append_record(plant.storage, record, ())
+    older = pa.schema(
+        [field for field in tables.SETTLED_SCHEMA if field.name not in tables.AMENDING_FIELDS]
+    )
+    for module in (tables, holds):
+        monkeypatch.setattr(module, "SETTLED_SCHEMA", older)
+    monkeypatch.setattr(holds, "_amending", lambda _: [])
+    monkeypatch.setattr(tables, "evidence", lambda *_: {})
+    run()
+    monkeypatch.undo()
+    assert "record" not in held_of(plant, shift)["W0001"]
+    loaded = storage.load_published(plant.storage, shift.date, shift.name).evidence["A"]
+    assert [(one.decided, one.record, one.amended) for one in loaded.held] == [
+        (None, None, ()),
+        ("scrap", None, ()),
+    ]
+    version = current_version(plant.storage, shift.date, shift.name)
+    assert len(holds.held_by_line(version)["A"]) == 2
+    # Another line's decision makes a version: this one's held items get their columns with it.
+    elsewhere = replace(record, decisions=(replace(SCRAPPED, line="B"),))
+    append_record(plant.storage, elsewhere, (first,))
+    attempt = storage.begin(plant, shift)
+    storage.assemble(attempt, (), "1")
+    held = {row["item_id"]: row for row in pq.read_table(attempt.folder / HELD).to_pylist()}
+    assert held["W0001"]["record"] == first.name
+
+
+def test_what_was_amended_is_listed_though_many_items_are_open(
+    plant, shift, table, deliver, run, record
+):
+    """Decided ones come last, and the page lists 100."""
+    deliver(table(150, volume_l=pa.array([1.0, *[2.1] * 149])))
+    last = [replace(SCRAPPED, item_id=f"W{at:04d}") for at in (148, 149)]
+    first = append_record(plant.storage, replace(record, decisions=tuple(last)), ())
+    told = tuple(
+        amending(first, item_id=one.item_id, decided=word)
+        for one, word in zip(last, (None, Decided.RELEASE), strict=True)
+    )
+    append_record(plant.storage, replace(record, decisions=told), (first,))
+    run()
+    evidence = storage.load_published(plant.storage, shift.date, shift.name).evidence["A"]
+    assert len(evidence.held) == tables.SHOWN_HELD
+    amended = [at for at, one in enumerate(evidence.held) if one.amended]
+    assert [evidence.held[at].item_id for at in amended] == ["W0148", "W0149"]
+    assert amended == [0, 99]
+    assert evidence.held[-1].decided == "release"
+    assert evidence.open[0].item_id != "W0148"  # the sheet keeps its order
