@@ -15,7 +15,7 @@ import reports
 from qc.errors import StorageError
 from qc.plant import Plant
 from qc.storage import list_published, write_index
-from qc.storage.published import REPORT, current_version
+from qc.storage.published import REPORT
 from qc.storage.summary import summary_of
 
 DETAILED = 42  # published shifts that are read at most: two weeks of three a day
@@ -91,15 +91,14 @@ def _key(shift: Named, order: Sequence[str]) -> tuple[date, int, str]:
 def _entry(root: Path, day: date, name: str) -> reports.IndexEntry:
     """A shift read as far as the page needs; one that cannot be read says so in its place."""
     try:
-        version = current_version(root, day, name)
-        summary = summary_of(version)
+        summary = summary_of(root, day, name)
     except StorageError as error:
         return reports.IndexEntry(day, name, f"Cannot be read: {error.sentence}", "")
     return reports.IndexEntry(
         day,
         name,
         reports.sentence_of(summary.lines, summary.urgent),
-        _href(root, version.folder / REPORT),
+        _href(root, summary.report),
         summary.lines,
         tuple(
             reports.Link(before.version, _href(root, before.report))

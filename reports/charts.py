@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qc.mixture import Tally
 from qc.records import Floats
+from reports.pen import Pen, through
 
 MOST_BINS = 70
 FEWEST_BINS = 20
@@ -141,8 +142,7 @@ def quantiles(tally: Tally, levels: tuple[float, ...]) -> Floats:
 
 def path(x: Floats, y: Floats) -> str:
     """SVG path through the points (x, y), both of shape (n,) in user units."""
-    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
-    return f"M{points}"
+    return _drawn(x, y).path
 
 
 def thinned(x: Floats, y: Floats, off: float = CURVE_OFF) -> tuple[Floats, Floats]:
@@ -175,16 +175,15 @@ def thinned(x: Floats, y: Floats, off: float = CURVE_OFF) -> tuple[Floats, Float
     return x[kept], y[kept]
 
 
-def area(x: Floats, y: Floats, base: float) -> str:
-    """The surface between a path and a horizontal line."""
-    return f"{path(x, y)} L{x[-1]:.1f},{base:.1f} {x[0]:.1f},{base:.1f}Z"
-
-
 def steps(bins: Bins, x: Axis, y: Axis) -> str:
     """Outline of a histogram as one closed path."""
     left = x.along(np.repeat(bins.edges, 2))
     height = np.concatenate([[0.0], np.repeat(bins.counts, 2), [0.0]])
-    return f"{path(left, y.along(height))}Z"
+    return _drawn(left, y.along(height)).close().path
+
+
+def _drawn(x: Floats, y: Floats) -> Pen:
+    return through(zip(x.tolist(), y.tolist(), strict=True))
 
 
 def rows_apart(spans: list[tuple[float, float]]) -> list[int]:

@@ -20,8 +20,9 @@ from qc.wording import plural
 from reports.charts import Axis
 from reports.formatting import MINUS, NOTHING, Scale, count, fixed, shorten
 from reports.marks import Label, short_name, tone
+from reports.pen import Pen
 
-WIDTH, LEFT, RIGHT, TOP = 880.0, 76.0, 812.0, 8.0
+WIDTH, LEFT, RIGHT, TOP = 880.0, 76.0, 820.0, 8.0  # 24 blocks of whole units
 LANE_HEIGHT, PLOT_HEIGHT, STRIP_HEIGHT, GAP, FOOT = 19.0, 150.0, 26.0, 20.0, 20.0
 ROOM = 0.06  # of the readings' span, above and below
 HOURS = (1, 2, 3, 4, 6, 8, 12, 24)  # between two marks of the axis
@@ -229,16 +230,19 @@ def _lanes(record: LineRecord, course: Course, x: Axis) -> tuple[CourseLane, ...
 
 def _surface(batch: BatchCourse, x: Axis, y: Axis) -> str:
     """SVG path of the middle 90 %: one closed outline of steps for each run of known blocks."""
-    parts: list[str] = []
+    pen = Pen()
     runs = itertools.groupby(range(len(batch.low)), lambda k: batch.low[k] is not None)
     for known, run in runs:
         if not known:
             continue
         blocks = list(run)
-        upper = "".join(f"V{y.at(_known(batch.high[k]))}H{x.at(k + 1):g}" for k in blocks)
-        lower = "".join(f"V{y.at(_known(batch.low[k]))}H{x.at(k):g}" for k in reversed(blocks))
-        parts.append(f"M{x.at(blocks[0])},{y.at(_known(batch.low[blocks[0]]))}{upper}{lower}Z")
-    return "".join(parts)
+        pen.move(x.at(blocks[0]), y.at(_known(batch.low[blocks[0]])))
+        for k in blocks:
+            pen.up_or_down(y.at(_known(batch.high[k]))).across(x.at(k + 1))
+        for k in reversed(blocks):
+            pen.up_or_down(y.at(_known(batch.low[k]))).across(x.at(k))
+        pen.close()
+    return pen.path
 
 
 def _known(value: float | None) -> float:
@@ -248,19 +252,22 @@ def _known(value: float | None) -> float:
 
 def _strokes(values: Sequence[float | None], x: Axis, y: Axis) -> str:
     """A stroke over each block at its mean; none where it is not known."""
-    return "".join(
-        f"M{x.at(k)},{y.at(value)}H{x.at(k + 1)}"
-        for k, value in enumerate(values)
-        if value is not None
-    )
+    pen = Pen()
+    for k, value in enumerate(values):
+        if value is not None:
+            pen.move(x.at(k), y.at(value)).across(x.at(k + 1))
+    return pen.path
 
 
 def _strip(kind: str, counts: tuple[int, ...], base: float, x: Axis) -> Strip:
     most = max(counts)
     y = Axis(0.0, max(most, 1), base, base - STRIP_HEIGHT)
-    line = "".join(f"V{y.at(n)}H{x.at(k + 1)}" for k, n in enumerate(counts))
+    pen = Pen().move(LEFT, base)
+    for k, n in enumerate(counts):
+        pen.up_or_down(y.at(n)).across(x.at(k + 1))
+    line = pen.up_or_down(base).close().path
     what = "items per block" if kind == "items" else "held items per block"
-    return Strip(kind, base, f"M{LEFT},{base}{line}V{base}Z", f"{what}, at most {count(most)}")
+    return Strip(kind, base, line, f"{what}, at most {count(most)}")
 
 
 def _x_ticks(shift: Shift, zone: ZoneInfo, x: Axis) -> tuple[Label, ...]:

@@ -18,7 +18,7 @@ from qc.mixture import Tally
 from qc.mixture.model import Background, Mixture
 from qc.records import BatchRecord, Disposition, Floats, LineRecord
 from qc.wording import plural
-from reports.charts import Axis, Bins, area, bin_tally, bins_wanted, path, quantiles, thinned
+from reports.charts import Axis, Bins, bin_tally, bins_wanted, path, quantiles, thinned
 from reports.formatting import NOTHING, Scale, count, probability, setting, shorten
 from reports.marks import (
     LANE_HEIGHT,
@@ -41,17 +41,16 @@ WIDTH, LEFT, RIGHT = 880.0, 76.0, 812.0
 HISTOGRAM_HEIGHT, STRIP_HEIGHT, RIBBON_HEIGHT, AXIS_HEIGHT = 250.0, 64.0, 18.0, 46.0
 GAP, SMALL_GAP = 22.0, 6.0
 HEADROOM = 1.14  # of the tallest bar or curve, for its label
-N_POINTS = 241
+TOTAL_OFF = 0.5  # user units: its stroke is 5 wide
 REACH = 3.5  # standard deviations of a batch that must be in view
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A curve of one batch, with the surface under it where it has one."""
+    """A curve of one batch; below the summits of a histogram its surface is tinted."""
 
     tone: str
     line: str
-    surface: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +145,14 @@ def draw(key: str, record: LineRecord, tally: Tally, scale: Scale) -> Figure:
         y_ticks=tuple(Label(LEFT, tick.at, count(tick.value)) for tick in y.ticks(5, least=1.0)),
         bars=bars(bins, at_bins if ran else None, x, y, scale),
         curves=_curves(tones, x.along(points), expected, y),
-        total=path(*thinned(x.along(points), y.along(total))) if ran else "",
+        total=path(*thinned(x.along(points), y.along(total), TOTAL_OFF)) if ran else "",
         posteriors=_posteriors(tones, mixture, record, points, x, strip_top),
         threshold=_threshold(record, strip_base) if ran else None,
         peaks=peaks(record, ran, at_means, bins, x, y),
         lanes=lines,
         stretches=stretches(record, x, scale),
         beyond=beyond(bins, scale, x, foot + AXIS_HEIGHT - 8),
-        rows=_rows(bins, at_bins if ran else None, scale),
+        rows=_rows(bins, at_bins if ran else None, replace(scale, unit="")),
     )
 
 
@@ -207,9 +206,14 @@ def _reach(batch: BatchRecord) -> tuple[float, float]:
 
 
 def _points(x: Axis, mixture: Mixture) -> Floats:
-    """Readings at which curves are evaluated: everywhere, and densely where a batch is narrow."""
-    even = np.linspace(x.low, x.high, N_POINTS)
-    peaks = (mixture.means + mixture.sds[:, None] * np.linspace(-REACH, REACH, 33)).ravel()
+    """Readings at which curves are evaluated: at each user unit, denser where a batch is narrow.
+
+    Whole units are short to write.
+    """
+    even = np.linspace(x.low, x.high, round(x.end - x.start) + 1)
+    narrow = mixture.sds * (REACH / 16) < even[1] - even[0]
+    reach = mixture.sds[narrow, None] * np.linspace(-REACH, REACH, 33)
+    peaks = (mixture.means[narrow] + reach).ravel()
     return np.unique(np.concatenate([even, peaks[(peaks > x.low) & (peaks < x.high)]]))
 
 
@@ -227,8 +231,7 @@ def _curves(tones: list[str], along: Floats, expected: Floats, y: Axis) -> tuple
         if len(drawn) < 2:
             continue
         seen = slice(max(drawn[0] - 1, 0), drawn[-1] + 2)
-        points = thinned(along[seen], y.along(column[seen]))
-        curves.append(Curve(name, path(*points), area(*points, y.start)))
+        curves.append(Curve(name, path(*thinned(along[seen], y.along(column[seen])))))
     return tuple(curves)
 
 

@@ -47,6 +47,12 @@ from reports.shift_view import shift_page
 from reports.view import hold_href, line_href
 
 SEAL = '<code id="page-sha256">{}</code>'  # in base.html, empty
+# HTML ends these by itself where the next begins; they are a tenth of a page of tables.
+IMPLIED = re.compile(r"</(?:td|th|tr|thead|tbody|tfoot|li|dt|dd)>")
+# Nor does it ask for quotes around these; a text cannot look like them, for its quotes are escaped.
+QUOTED = re.compile(
+    r' (class|scope|role|tabindex|aria-hidden|c?[xy]|r|width|height)="([\w.-]+)"(?=[ >])'
+)
 BESIDE = re.compile(r'href="\.\./([a-z]+\.[a-z]+)"')  # a file of the version; no data can say this
 NOWHERE: Mapping[str, str] = MappingProxyType({})
 
@@ -168,14 +174,14 @@ def _render(template: str, page: object, templates: Templates = OURS) -> str:
 def _filled(template: str, facts: Mapping[str, object], templates: Templates) -> str:
     with _told(templates):
         filled = _environment(templates).get_template(template)
-        text = filled.render(facts, templates_sha256=templates.sha256, **_style())
+        text = filled.render(facts, templates_sha256=templates.sha256, **_style(template))
     if text.count(SEAL.format("")) != 1:
         raise ConfigError(
             f"the templates leave the page of {template} without its own hash",
             Where(path=templates.folder),
             f"Keep `{SEAL.format('')}` in your base.html, once",
         )
-    return text
+    return QUOTED.sub(r" \1=\2", IMPLIED.sub("", text))
 
 
 def _placed(text: str, places: Mapping[str, str]) -> str:
@@ -246,14 +252,20 @@ def _place(error: Exception, templates: Templates) -> tuple[str, int | None] | N
 
 
 def _shown(value: object) -> object:
-    """Texts with their invisible characters shown; markup of our own macros as it is."""
+    """Texts with their invisible characters shown; markup of our own macros as it is.
+
+    Floats are coordinates and keys to sort by, for people have texts: six digits are enough.
+    """
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @cache
-def _style() -> dict[str, object]:
-    """The style sheet and the script as markup, and the hashes by which a page's policy admits."""
-    style, style_hash = _asset("report.css")
+def _style(template: str) -> dict[str, object]:
+    """A page's style sheet and script as markup, and the hashes by which its policy admits them."""
+    sheets = ("report.css",) if template == "line.html" else ("report.css", "lists.css")
+    style, style_hash = _asset(*sheets)
     script, script_hash = _asset("table.js")
     what_if, what_if_hash = _asset("what_if.js")
     return {
@@ -266,9 +278,15 @@ def _style() -> dict[str, object]:
     }
 
 
-def _asset(name: str) -> tuple[Markup, str]:
-    source = (files("reports") / "assets" / name).read_text(encoding="utf-8")
-    # Indentation is for who reads the source: each page would carry it.
-    text = "\n".join(line.strip() for line in source.splitlines() if line.strip())
+def _asset(*names: str) -> tuple[Markup, str]:
+    folder = files("reports") / "assets"
+    source = "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
+    # Indentation and the like is for who reads the source: each page would carry it.
+    lines = [line.strip() for line in source.splitlines()]
+    text = "\n".join(line for line in lines if line and not line.startswith("//"))
+    if names[0].endswith(".css"):
+        # No string in ours has such places.
+        text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+        text = re.sub(r"\s*([{};,])\s*", r"\1", text).replace(": ", ":").replace(";}", "}")
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return Markup(text), f"sha256-{digest}"  # noqa: S704 - our own file

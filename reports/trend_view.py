@@ -15,9 +15,10 @@ from qc.wording import plural
 from reports.charts import Axis
 from reports.formatting import NOTHING, Scale, count, fixed, shorten
 from reports.marks import Label, short_name, tone
+from reports.pen import Pen
 
 FEWEST_SHOWN = 2  # earlier shifts: with fewer there is nothing to compare
-WIDTH, LEFT, RIGHT, TOP, BASE, HEIGHT = 320.0, 8.0, 312.0, 28.0, 106.0, 138.0
+SPAN, TOP, BASE, HEIGHT = 304.0, 28.0, 106.0, 138.0
 ROOM = 0.08  # of the figures' span, above and below
 DIAMOND, SQUARE = 5.0, 6.0
 MOST_NAME = 40
@@ -54,10 +55,8 @@ class TrendChart:
     caption: str
     first: str
     last: str
-    width: float = WIDTH
+    right: float
     height: float = HEIGHT
-    left: float = LEFT
-    right: float = RIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +223,9 @@ def _chart(key: str, name: str, trend: Trend, chart: Chart, said: _Figures) -> T
     shown += [] if limits is None else [limits.low, limits.high]
     span = max(shown) - min(shown) or abs(shown[0]) * 0.01 or 1.0
     y = Axis(min(shown) - ROOM * span, max(shown) + ROOM * span, BASE, TOP)
-    x = Axis(-0.5, len(trend.shifts) - 0.5, LEFT, RIGHT)
+    n = len(trend.shifts)
+    right = float(n * round(SPAN / n))  # whole units from shift to shift are short to write
+    x = Axis(-0.5, n - 0.5, 0.0, right)
     points = [(x.at(k), y.at(value)) for k, value in known]
     first, last = trend.shifts[0], trend.shifts[-1]
     return TrendChart(
@@ -233,11 +234,12 @@ def _chart(key: str, name: str, trend: Trend, chart: Chart, said: _Figures) -> T
         description=_description(trend, chart, said),
         line=_joined(known, points),
         marks=_marks(trend, chart, said, known, points),
-        limits=_limit_labels(chart, y, said),
+        limits=_limit_labels(chart, right, y, said),
         centre=None if limits is None else y.at(limits.centre),
         caption=_heading(chart, said),
         first=f"{first[0]} {short_name(first[1])}",
         last=f"{last[0]} {short_name(last[1])}",
+        right=right,
     )
 
 
@@ -246,14 +248,14 @@ def _joined(known: Sequence[tuple[int, float]], points: Sequence[tuple[float, fl
 
     A step of no length ends each stretch, so that a point without neighbours is a corner too.
     """
-    steps: list[str] = []
+    pen = Pen()
     before = None
     for (k, _), (a, b) in zip(known, points, strict=True):
-        joins = before == k - 1
-        steps += [] if joins or not steps else ["h0"]
-        steps.append(f"{'L' if joins else 'M'}{a:.1f},{b:.1f}")
+        if before is not None and before != k - 1:
+            pen.stay()
+        (pen.line if before == k - 1 else pen.move)(a, b)
         before = k
-    return "".join([*steps, "h0"])
+    return pen.stay().path
 
 
 def _marks(
@@ -283,11 +285,11 @@ def _marks(
     return tuple(marks)
 
 
-def _limit_labels(chart: Chart, y: Axis, said: _Figures) -> tuple[Label, ...]:
+def _limit_labels(chart: Chart, right: float, y: Axis, said: _Figures) -> tuple[Label, ...]:
     """The control limits: where the line runs, and its label."""
     sides = zip(("lower", "upper"), _reachable(chart), strict=True)
     return tuple(
-        Label(RIGHT, y.at(limit), f"control limit {said.bare(limit)}", side)
+        Label(right, y.at(limit), f"control limit {said.bare(limit)}", side)
         for side, limit in sides
         if limit is not None
     )

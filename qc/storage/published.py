@@ -209,6 +209,14 @@ def open_version(folder: Path, pointer: bytes) -> PublishedVersion:
     StorageError
         If pointer or manifest are damaged.
     """
+    named, content = named_manifest(folder, pointer)
+    home = folder / named.version
+    manifest = from_json(Manifest, content, str(home / MANIFEST))
+    return PublishedVersion(home, named.version, named.manifest_sha256, manifest)
+
+
+def named_manifest(folder: Path, pointer: bytes) -> tuple[Pointer, bytes]:
+    """A pointer's content and the bytes of the manifest that it names (errors as above)."""
     named = from_json(Pointer, pointer, str(folder / POINTER))
     if VERSION.fullmatch(named.version) is None:
         raise StorageError(
@@ -225,8 +233,7 @@ def open_version(folder: Path, pointer: bytes) -> PublishedVersion:
         raise StorageError(
             "not the manifest that was published", Where(str(home / MANIFEST)), RESTORE
         )
-    manifest = from_json(Manifest, content, str(home / MANIFEST))
-    return PublishedVersion(home, named.version, named.manifest_sha256, manifest)
+    return named, content
 
 
 def current_version(root: str | Path, day: date, shift: str) -> PublishedVersion:

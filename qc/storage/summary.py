@@ -1,14 +1,25 @@
-"""What the index of all shifts needs of a published shift, without reading its record whole."""
+"""What the index of all shifts needs of a published shift, without reading its record each time.
+
+A large plant's record has megabytes for each shift, of which the index needs some figures a line.
+They are kept in summary.json beside the shift's pointer: a copy, no part of any version. One that
+is missing, damaged or of another version than the pointer's is worked out again from the record.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
+from qc.errors import StorageError
 from qc.findings import Severity
-from qc.plant import Shift
 from qc.records import LineOutcome, LineStatus
-from qc.storage.published import MANIFEST, REPORT, PublishedVersion, version_named
+from qc.storage import atomic, published
+from qc.storage.json_text import from_json, to_json
+from qc.storage.paths import shift_folder
+from qc.storage.published import MANIFEST, RECORD, REPORT, PublishedVersion, version_named
+
+SUMMARY = "summary.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +42,25 @@ class ShiftSummary:
         Newest first.
     """
 
-    shift: Shift
+    report: Path
     lines: tuple[LineOutcome, ...]
     urgent: int
     superseded: tuple[Superseded, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Content of ``summary.json``: of the version with that manifest.
+
+    `record` is where its record is, as seen from the shift's folder, and `size` that file's.
+    """
+
+    manifest_sha256: str
+    record: str
+    size: int
+    lines: tuple[LineOutcome, ...]
+    urgent: int
+    superseded: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,33 +104,70 @@ class _Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    shift: Shift
     lines: tuple[_Line, ...]
     findings: tuple[_Finding, ...]
 
 
-def summary_of(version: PublishedVersion) -> ShiftSummary:
-    """The summary of a version that readers see.
+def summary_of(root: str | Path, day: date, shift: str) -> ShiftSummary:
+    """The summary of what readers see of a shift; it is kept for the next time.
 
     Raises
     ------
     StorageError
-        If its record, or the manifest of a version before it, is damaged.
+        If nothing is published, or the version's record or manifest, or the manifest of a version
+        before it, is damaged; of a record whose summary is kept, only the size is looked at.
     """
-    record = version.part_of_record(_Record)
+    folder = shift_folder(root, day, shift)
+    pointer = published.read_pointer(folder)
+    if pointer is None:
+        raise published.nothing_published(f"{day} {shift}", folder)
+    named, _ = published.named_manifest(folder, pointer)
+    kept = _kept(folder, named.manifest_sha256)
+    if kept is None:
+        kept = _worked_out(published.open_version(folder, pointer))
+        atomic.write_bytes(folder / SUMMARY, to_json(kept))
     return ShiftSummary(
-        record.shift,
+        folder / named.version / REPORT,
+        kept.lines,
+        kept.urgent,
+        tuple(
+            Superseded(name, folder / name / REPORT)
+            for name in kept.superseded
+            if (folder / name / MANIFEST).exists()
+        ),
+    )
+
+
+def _kept(folder: Path, manifest_sha256: str) -> _Kept | None:
+    """What is kept of that version, if anything, and the record is still there."""
+    path = folder / SUMMARY
+    try:
+        kept = from_json(_Kept, path.read_bytes(), str(path))
+        whole = (folder / kept.record).stat().st_size == kept.size
+    except (OSError, StorageError):
+        return None
+    return kept if whole and kept.manifest_sha256 == manifest_sha256 else None
+
+
+def _worked_out(version: PublishedVersion) -> _Kept:
+    record = version.part_of_record(_Record)
+    entry = version.entry(RECORD)
+    path = version.path(entry).relative_to(version.folder.parent.resolve())
+    return _Kept(
+        version.manifest_sha256,
+        path.as_posix(),
+        entry.size,
         tuple(line.outcome() for line in record.lines),
         sum(finding.severity is Severity.ACTION for finding in record.findings),
         _superseded(version),
     )
 
 
-def _superseded(version: PublishedVersion) -> tuple[Superseded, ...]:
+def _superseded(version: PublishedVersion) -> tuple[str, ...]:
     """The versions before this one, as each manifest names the one before, while they are kept."""
-    found: list[Superseded] = []
+    found: list[str] = []
     home, shift = version.folder.parent, version.manifest.shift
     while (name := version.manifest.supersedes) and (home / name / MANIFEST).exists():
         version = version_named(home.parents[1], shift.date, shift.name, name)
-        found.append(Superseded(name, version.folder / REPORT))
+        found.append(name)
     return tuple(found)

@@ -13,6 +13,7 @@ from flows import index
 from flows.one_shift import inspect
 from qc.plant import Plant, Shift, ShiftTimes
 from qc.storage import published
+from qc.storage.summary import SUMMARY, summary_of
 from tests.reports.parsing import Page, parse
 
 DAY = date(2026, 11, 20)
@@ -77,25 +78,73 @@ def test_a_damaged_shift_stands_there_by_name_and_the_run_goes_on(
     assert f"{damaged.version}/manifest.json" in text
 
 
-def test_only_the_newest_shifts_are_read(
-    plant: Plant, early: Shift, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    version = inspect(plant, early, ["C"]).published
-    copies(plant, early, 120)
-    read = []
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The versions whose records are read from now on."""
+    folders: list[Path] = []
     part = published.PublishedVersion.part_of_record
 
     def counted(self, kind):  # type: ignore[no-untyped-def]
-        read.append(self.folder)
+        folders.append(self.folder)
         return part(self, kind)
 
     monkeypatch.setattr(published.PublishedVersion, "part_of_record", counted)
+    return folders
+
+
+def test_only_the_newest_shifts_are_read(
+    plant: Plant, early: Shift, monkeypatch: pytest.MonkeyPatch, read: list[Path]
+) -> None:
+    version = inspect(plant, early, ["C"]).published
+    (version.folder.parent / SUMMARY).unlink()
+    copies(plant, early, 120)
+    read.clear()
     page = parse(index.rebuild_index(plant))
     assert len(read) == index.DETAILED
     hrefs = links(page)
     assert len([href for href in hrefs if version.version in href]) == 121
     assert "September 2026: 30 shifts, 60 without data" in page.text
     monkeypatch.setattr(index, "MOST_OUTCOMES", 5)
+    shown = sorted(Path(plant.storage).glob(f"*/*/{SUMMARY}"))
+    assert len(shown) == index.DETAILED
+    for summary in shown:
+        summary.unlink()
     read.clear()
     assert len(links(parse(index.rebuild_index(plant)))) == len(hrefs)
     assert len(read) == 5  # of one line each
+
+
+def test_a_record_is_read_once_a_version(plant: Plant, early: Shift, read: list[Path]) -> None:
+    first = inspect(plant, early, ["C"]).published
+    assert read == [first.folder]
+    page = index.rebuild_index(plant).read_bytes()
+    assert index.rebuild_index(plant).read_bytes() == page
+    assert read == [first.folder]
+    second = inspect(plant, early, ["A"]).published
+    assert read == [first.folder, second.folder]
+    summary = summary_of(plant.storage, early.date, early.name)
+    assert [line.line for line in summary.lines] == ["A", "C"]
+    assert [one.version for one in summary.superseded] == [first.version]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"lines": []}', None])
+def test_a_summary_that_is_damaged_or_of_another_version_is_made_again(
+    plant: Plant, early: Shift, read: list[Path], content: bytes | None
+) -> None:
+    home = inspect(plant, early, ["C"]).published.folder.parent
+    older = (home / SUMMARY).read_bytes()
+    version = inspect(plant, early, ["A"]).published
+    page, kept = index.rebuild_index(plant).read_bytes(), (home / SUMMARY).read_bytes()
+    read.clear()
+    (home / SUMMARY).write_bytes(older if content is None else content)
+    assert index.rebuild_index(plant).read_bytes() == page
+    assert read == [version.folder]
+    assert (home / SUMMARY).read_bytes() == kept != older
+
+
+def test_a_summary_does_not_stand_for_a_record_that_is_gone(plant: Plant, early: Shift) -> None:
+    version = inspect(plant, early, ["C"]).published
+    (version.folder / "shift.json").write_bytes(b"{}")
+    text = parse(index.rebuild_index(plant)).text
+    assert "unreadable" in text
+    assert f"{version.version}/shift.json" in text

@@ -196,7 +196,7 @@ def test_table_json_and_page_say_the_same(published: Path, tmp_path: Path) -> No
     assert "policy.min_posterior" in html
     assert "drift within the shift" in html
     order = [line["changes"]["newly_held"] for line in said["lines"]]
-    rows = re.findall(r'<th scope="row"><bdi>(\w)</bdi><small>', html)
+    rows = re.findall(r"<th scope=row><bdi>(\w)</bdi><small>", html)
     assert rows[0] == said["lines"][order.index(max(order))]["line"]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,6 +15,7 @@ from reports.charts import Axis
 from reports.figure import LEFT, RIGHT, axis_of, draw
 from reports.line_view import scale_of
 from tests.reports import samples
+from tests.reports.parsing import corners
 
 
 @given(
@@ -91,8 +90,8 @@ def test_stretches_of_one_row_do_not_meet(starts):
 
 
 def points(path: str) -> np.ndarray:
-    numbers = re.findall(r"-?[\d.]+", path)
-    return np.array(numbers, dtype=float).reshape(-1, 2)
+    (stroke,) = corners(path)
+    return np.array(stroke)
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ def difference(expected: str, actual: str, name: str) -> str:
     """
 
     def lines(text: str) -> list[str]:
-        return re.sub(r"(?<=\d)(?=[LM ])", "\n", text).splitlines()
+        return re.sub(r"(?<=\d)(?=[Mmlhv -])", "\n", text).splitlines()
 
     diff = difflib.unified_diff(
         lines(expected), lines(actual), f"golden/{name}", name, n=1, lineterm=""
@@ -83,9 +83,10 @@ def test_no_other_page_is_kept() -> None:
 
 def test_a_changed_figure_is_told_alone(made: dict[str, str]) -> None:
     page = made["line-A.html"]
-    path = re.search(r'd="M[^"]*? (\d+\.\d),', page)
+    path = re.search(r'd="M[^"]*?l(\d+\.?\d*)-', page)
     assert path is not None
-    changed = page.replace("24\u202f500", "24\u202f501").replace(path[1], "1.5", 1)
+    moved = f"{page[: path.start(1)]}1.5{page[path.end(1) :]}"
+    changed = moved.replace("24\u202f500", "24\u202f501")
     told = difference(page, changed, "line-A.html")
     assert UPDATE in told
     assert "+" in told
@@ -105,8 +106,11 @@ def test_golden_pages_do_not_depend_on_what_changes_with_everything(
 
     from reports import render
 
-    other = render._style() | {"style": Markup("p{}"), "style_hash": f"sha256-{'A' * 43}="}
-    monkeypatch.setattr(render, "_style", lambda: other)
+    other = render._style("line.html") | {
+        "style": Markup("p{}"),
+        "style_hash": f"sha256-{'A' * 43}=",
+    }
+    monkeypatch.setattr(render, "_style", lambda template: other)
     assert pages() == made
 
 
