@@ -18,7 +18,7 @@ import config as configuration
 from flows.due import due, scheduled_shift
 from flows.form import asked_lines, asked_shift
 from flows.one_shift import inspect
-from flows.shown import NO_DATA, Telling, add_tags, publish_artifacts, tags_of
+from flows.shown import NO_DATA, Telling, publish_artifacts, set_tags, tags_of
 from flows.tasks import as_tasks, named
 from qc.errors import ConfigError, ReadingsError, ShiftmixError
 from qc.plant import Plant, Shift
@@ -83,12 +83,12 @@ def inspect_shift(
     try:
         outcome = inspect(plant, which, names, as_tasks, run)
     except ReadingsError as error:
-        add_tags((NO_DATA,), tell)
+        set_tags((NO_DATA,), tell)
         return Failed(name="NoData", message=str(error), data=error.with_traceback(None))
     except ShiftmixError as error:
         return Failed(message=str(error), data=error.with_traceback(None))
     publish_artifacts(plant, outcome, tell)
-    add_tags(tags_of(outcome.record), tell)
+    set_tags(tags_of(outcome.record), tell)
     if outcome.failed:
         return Failed(message=f"Lines in error: {named(outcome.failed)}. {outcome.sentence}")
     return Completed(message=outcome.sentence)

@@ -33,6 +33,7 @@ from flows.server import prefect_server
 from qc.plant import Plant
 from qc.storage import load_published
 from qc.storage.simulated import FIRST_DAY
+from tests.browser.conftest import CHROMIUM, FLAGS
 
 pytestmark = pytest.mark.server
 
@@ -165,6 +166,14 @@ def test_a_scheduled_run_waits_until_its_shift_is_due(
     assert after.name == f"Springfield {shift}"
     assert "no-data" in after.tags
     assert not list(Path(site.plant.storage).glob(f"date={shift.date}/shift={shift.name}/v*"))
+    # The files come late, and somebody tries the same run again: it is of the same shift still.
+    copy_readings(site.plant, FIRST_DAY, shift.date, name)
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run.id, Pending(), force=True)
+    assert executed(run.id).is_completed()
+    again = read(run.id)
+    assert again.name == f"Springfield {shift}"
+    assert "no-data" not in again.tags
 
 
 def test_registering_again_keeps_what_people_paused_and_drops_shifts_that_are_gone(
@@ -189,7 +198,50 @@ def test_registering_again_keeps_what_people_paused_and_drops_shifts_that_are_go
     assert schedules() == {"early": False, "late": True}
 
 
+def copy_readings(plant: Plant, old: dt.date, new: dt.date, shift: str) -> None:
+    for folder in Path(plant.readings).glob(f"line=*/date={old}/shift={shift}"):
+        shutil.copytree(folder, folder.parents[1] / f"date={new}" / f"shift={shift}")
+
+
 # The form
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(
+    not CHROMIUM.exists() and os.environ.get("CI", "").lower() != "true",
+    reason=f"no Chromium at {CHROMIUM}",
+)
+def test_the_ui_shows_the_form_as_lists_and_a_calendar(site: Site) -> None:
+    from playwright.sync_api import sync_playwright
+
+    address = f"{site.api.removesuffix('/api')}/v2/deployments/deployment/{site.deployment}/run"
+    # A browser for this test alone: its event loop would be in the way of Prefect's.
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        page = browser.new_page()
+        page.set_default_timeout(1000 * PATIENCE)
+        page.goto(address)
+        page.get_by_label("Select shift").click()
+        options = page.get_by_role("option")
+        assert options.all_inner_texts() == ["early", "late", "night"]
+        options.nth(1).click()
+        page.get_by_label("Select lines").click()
+        assert options.all_inner_texts() == ["A", "B", "C"]
+        options.nth(0).click()
+        options.nth(2).click()
+        page.keyboard.press("Escape")
+        page.get_by_text("Pick a date").click()
+        page.locator("[role=gridcell] button:not([disabled])").first.click()
+        page.keyboard.press("Escape")
+        with page.expect_response("**/create_flow_run") as answered:
+            page.get_by_role("button", name="Submit").click()
+        made = answered.value.json()
+        browser.close()
+    with get_client(sync_client=True) as client:
+        client.delete_flow_run(made["id"])
+    asked = made["parameters"]
+    assert (asked["shift"], asked["lines"]) == ("late", ["A", "C"])
+    assert dt.date.fromisoformat(asked["date"])
 
 
 def test_the_form_offers_the_plants_names(site: Site) -> None:
@@ -281,13 +333,16 @@ def test_a_shift_that_has_not_ended_is_refused_with_its_date(
 
 @pytest.fixture(scope="module")
 def finished(site: Site) -> dict[str, UUID]:
-    """Three runs at once: some lines of the early shift, and the late shift twice."""
+    """Three runs at once: some lines of the night shift, and the early shift twice.
+
+    Nothing of a later shift is an input of the early one.
+    """
     wide = replace(site.plant, operation=replace(site.plant.operation, runs_at_once=3))
     (deployment,) = deployments_of(wide)
     asked = {
-        "some": site.run({"date": DAY, "shift": "early", "lines": ["A", "C"]}),
-        "one": site.run({"date": DAY, "shift": "late"}),
-        "two": site.run({"date": DAY, "shift": "late"}),
+        "some": site.run({"date": DAY, "shift": "night", "lines": ["A", "C"]}),
+        "one": site.run({"date": DAY, "shift": "early"}),
+        "two": site.run({"date": DAY, "shift": "early"}),
     }
 
     async def serve() -> None:
@@ -312,15 +367,15 @@ def test_a_run_from_the_form_completes_with_its_verdict_and_a_name_to_read(
     run = read(finished["some"])
     assert run.state is not None
     assert run.state.is_completed(), run.state.message
-    assert run.name == f"Springfield {DAY} early, lines A, C"
+    assert run.name == f"Springfield {DAY} night, lines A, C"
     assert run.parameters["lines"] == ["A", "C"]
 
 
 def test_a_run_carries_report_table_and_link(finished: dict[str, UUID], site: Site) -> None:
     artifacts = artifacts_of(finished["some"])
-    key = "springfield-early"
+    key = "springfield-night"
     assert set(artifacts) == {f"shift-{key}", f"lines-{key}", f"report-{key}"}
-    published = load_published(site.plant.storage, FIRST_DAY, "early")
+    published = load_published(site.plant.storage, FIRST_DAY, "night")
     place = published.report.relative_to(site.plant.storage).as_posix()
     assert f"({REPORTS}{place})" in artifacts[f"report-{key}"].data
     assert f"({REPORTS}{place})" in artifacts[f"shift-{key}"].data
@@ -334,9 +389,9 @@ def test_the_same_shift_twice_at_once_is_published_once_and_both_runs_are_good(
 ) -> None:
     states = [read(finished[name]).state for name in ("one", "two")]
     assert [state.name for state in states if state] == ["Completed", "Completed"]
-    versions = list(Path(site.plant.storage).glob(f"date={DAY}/shift=late/v*"))
+    versions = list(Path(site.plant.storage).glob(f"date={DAY}/shift=early/v*"))
     assert len(versions) == 1
-    published = load_published(site.plant.storage, FIRST_DAY, "late")
+    published = load_published(site.plant.storage, FIRST_DAY, "early")
     assert [line.line.name for line in published.record.lines] == ["A", "B", "C"]
 
 
