@@ -66,7 +66,7 @@ def inspect_shift(
         shift: Name of the shift; empty for the last one that ended.
         lines: Lines to inspect; none for all of them.
     """
-    tell = Telling()
+    telling = Telling()
     try:
         plant = _plant(config)
         which = _shift(plant, date, shift)
@@ -83,12 +83,12 @@ def inspect_shift(
     try:
         outcome = inspect(plant, which, names, as_tasks, run)
     except ReadingsError as error:
-        set_tags((NO_DATA,), tell)
+        set_tags((NO_DATA,), telling)
         return Failed(name="NoData", message=str(error), data=error.with_traceback(None))
     except ShiftmixError as error:
         return Failed(message=str(error), data=error.with_traceback(None))
-    publish_artifacts(plant, outcome, tell)
-    set_tags(tags_of(outcome.record), tell)
+    publish_artifacts(plant, outcome, telling)
+    set_tags(tags_of(outcome.record), telling)
     if outcome.failed:
         return Failed(message=f"Lines in error: {named(outcome.failed)}. {outcome.sentence}")
     return Completed(message=outcome.sentence)
