@@ -134,8 +134,7 @@ def _told(record: LineRecord, course: Course, zone: ZoneInfo) -> list[str]:
             continue
         name = _name(record, batch)
         said.append(
-            f"{name}: made from {_clock(batch.start, zone)} to {_clock(batch.end, zone)}"
-            f"{_drift(batch)}."
+            f"{name}: from {_clock(batch.start, zone)} to {_clock(batch.end, zone)}{_drift(batch)}."
         )
         spans.append((batch.start, batch.end, name))
     for first, then in itertools.pairwise(sorted(spans)):
@@ -143,7 +142,7 @@ def _told(record: LineRecord, course: Course, zone: ZoneInfo) -> list[str]:
             between = f"{_clock(first[1], zone)} and {_clock(then[0], zone)}"
             said.append(f"Changeover from {first[2]} to {then[2]} between {between}.")
     if said:
-        said.append("These times are those of the middle 90 % of a batch's items.")
+        said.insert(0, "When the middle 90 % of each batch's items were made.")
     return said
 
 

@@ -43,6 +43,8 @@ GAP, SMALL_GAP = 22.0, 6.0
 HEADROOM = 1.14  # of the tallest bar or curve, for its label
 TOTAL_OFF = 0.5  # user units: its stroke is 5 wide
 REACH = 3.5  # standard deviations of a batch that must be in view
+# How the stretches look in the figure, in words.
+GROUNDS = {Disposition.AMBIGUOUS: "hatched", Disposition.ATYPICAL: "dotted"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,5 +322,5 @@ def _caption(record: LineRecord, tally: Tally, bins: Bins, scale: Scale) -> tupl
     for disposition in (Disposition.AMBIGUOUS, Disposition.ATYPICAL):
         words = zone_words(record, disposition, scale)
         if words:
-            sentences.append(f"Held as {disposition.label}: {words}.")
+            sentences.append(f"Held as {disposition.label} ({GROUNDS[disposition]}): {words}.")
     return tuple(sentences)

@@ -58,7 +58,9 @@ def _input(record: LineRecord) -> Iterator[Check]:
     elif not record.files:
         yield Check("Files", FAIL, files, "nothing was read")
     elif bare:
-        yield Check("Files", CAUTION, files, f"{plural(len(bare), 'file')} without checksums")
+        yield Check(
+            "Files", CAUTION, files, f"{plural(len(bare), 'file')} without Parquet's page checksums"
+        )
     else:
         yield Check("Files", PASS, files, "every page checksum verified")
     yield Check(

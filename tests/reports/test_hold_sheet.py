@@ -244,7 +244,7 @@ def test_the_page_shows_what_was_amended(tmp_path):
     caption = "What was amended of these items, each item's oldest first"
     assert page.texts.count(caption) == 1
     at = page.texts.index(caption)
-    shown = [text for text in page.texts[at:] if text.strip()][:20]
+    shown = [text.strip() for text in page.texts[at:] if text.strip()][:20]
     for words in (last.item_id, "release, not measured again", "M. Weber, 2026-11-23"):
         assert words in shown
     for words in ("scrap, measured again 2.11", "wrong <row>", "2026-11-24 12:01 UTC by root"):
