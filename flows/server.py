@@ -211,24 +211,30 @@ def _had_port(host: str, port: int) -> int:
 
 
 @contextmanager
-def _pointed_at(settings: Mapping[str, str]) -> Iterator[None]:
-    """Point this process's Prefect there, whether Prefect has read its environment yet or not."""
+def environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """Put settings into the environment of this process and its children, for a while."""
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:
-        with ExitStack() as at_end:
-            if "prefect" in sys.modules:
-                from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
-
-                url, home = settings["PREFECT_API_URL"], Path(settings["PREFECT_HOME"])
-                at_end.enter_context(temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}))
-            yield
+        yield
     finally:
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _pointed_at(settings: Mapping[str, str]) -> Iterator[None]:
+    """Point this process's Prefect there, whether Prefect has read its environment yet or not."""
+    with environment(settings), ExitStack() as at_end:
+        if "prefect" in sys.modules:
+            from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+            url, home = settings["PREFECT_API_URL"], Path(settings["PREFECT_HOME"])
+            at_end.enter_context(temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}))
+        yield
 
 
 def _flush() -> None:

@@ -11,14 +11,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from config import load_plant
 from flows.links import REPORTS_URL
 from flows.report_server import is_loopback, is_wildcard, serve_reports, shown_host
-from flows.server import PRIVATE, OwnServer, Place, ended_by_signals, own_server
+from flows.server import PRIVATE, OwnServer, Place, ended_by_signals, environment, own_server
 from qc.errors import ShiftmixError
 from qc.plant import Plant
 
@@ -29,6 +29,9 @@ HOME = "prefect"  # folder beside plant.toml
 LOOK = 1.0  # seconds between two looks at a child that may have ended
 AUTH = "PREFECT_SERVER_API_AUTH_STRING"  # "user:password", of the server
 CLIENT_AUTH = "PREFECT_API_AUTH_STRING"  # the same, of who asks it
+
+# The runner tells each of its steps; what a run has to say is with the run.
+QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR"}
 
 # What a person sets for the server that we start. Where it is and how it is found, we say.
 PASSED_ON = ("PREFECT_SERVER_", "PREFECT_API_DATABASE_", "PREFECT_LOGGING_")
@@ -82,12 +85,12 @@ def _serve(
     reports = at_end.enter_context(
         serve_reports(Path(plant.storage), host, reports_port, list(filter(None, names)))
     )
-    at_end.enter_context(_told_to_children({**PRIVATE, REPORTS_URL: reports}))
+    at_end.enter_context(environment({**QUIET, **os.environ, **PRIVATE, REPORTS_URL: reports}))
     own = None
     if not os.environ.get("PREFECT_API_URL"):
         print("starting a Prefect server ...", flush=True)
         place = Place(home, host, port, shown_host(host), server_settings(host, port, os.environ))
-        at_end.enter_context(_told_to_children(_as_client(os.environ)))
+        at_end.enter_context(environment(_as_client(os.environ)))
         own = at_end.enter_context(own_server(place))
     # Imports Prefect, which reads the environment then: not before it is all there.
     from flows.runner_thread import RunnerThread, reachable
@@ -128,23 +131,6 @@ def server_settings(host: str, port: int, settings: Mapping[str, str]) -> dict[s
 def _as_client(settings: Mapping[str, str]) -> dict[str, str]:
     """What we and our runs must say to a server of ours that asks for a password."""
     return {CLIENT_AUTH: settings[AUTH]} if settings.get(AUTH) else {}
-
-
-@contextmanager
-def _told_to_children(settings: Mapping[str, str]) -> Iterator[None]:
-    """Put settings into the environment, which runs inherit."""
-    before = {name: os.environ.get(name) for name in settings}
-    # The runner reports each of its steps; what a run has to say is with the run.
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "ERROR")
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _address(own: OwnServer | None, host: str, ui: str) -> str:
