@@ -9,14 +9,25 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import State, StateType
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
+from prefect.states import Scheduled
 
 from flows.deployments import deployments_of
 from qc.errors import ShiftmixError
@@ -26,6 +37,7 @@ from qc.plant import Plant
 MORE_RUNS = 2
 AGAIN = 5.0  # seconds before a server that is away is tried again
 CANCEL_LIMIT = 10.0  # seconds in which runs that are under way are told to the server as cancelled
+PUT_BACK_LIMIT = 5.0  # seconds in which runs that were not begun are scheduled again
 STOP_LIMIT = 10.0  # seconds more until the processes of these runs must be gone
 
 
@@ -55,6 +67,7 @@ class RunnerThread:
         self._error: Exception | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: Runner | None = None
+        self._deployments: list[UUID] = []
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -92,6 +105,8 @@ class RunnerThread:
                 if not self._stopping.is_set():
                     _say(f"runs are not started now, it is tried again: {error}")
             self._stopping.wait(AGAIN)
+        with suppress(Exception):  # done at the next start, where the server is away now
+            asyncio.run(asyncio.wait_for(put_back(self._deployments), PUT_BACK_LIMIT))
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -101,8 +116,10 @@ class RunnerThread:
             # Shifts go on while nobody serves: they are scheduled, and run late.
             pause_on_shutdown=False,
         )
-        for deployment in deployments_of(self._plant):
-            await runner.aadd_deployment(deployment)
+        self._deployments = [
+            await runner.aadd_deployment(deployment) for deployment in deployments_of(self._plant)
+        ]
+        await put_back(self._deployments)
         self._runner = runner
         self._task = asyncio.create_task(runner.start())
         if self._registered.is_set():
@@ -119,6 +136,22 @@ class RunnerThread:
                 _say(f"runs under way could not be told as cancelled: {error!r}")
         if self._task is not None:
             self._task.cancel()
+
+
+async def put_back(deployments: Sequence[UUID]) -> None:
+    """Schedule again, for when they were due, runs that somebody took and never began.
+
+    A runner that ends between the two leaves them so for ever, each in a place of those that may
+    run side by side.
+    """
+    taken = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PENDING]))
+    ours = DeploymentFilter(id=DeploymentFilterId(any_=list(deployments)))
+    async with get_client() as client:
+        for run in await client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(state=taken), deployment_filter=ours
+        ):
+            again: State[None] = Scheduled(scheduled_time=run.expected_start_time)
+            await client.set_flow_run_state(run.id, again, force=True)
 
 
 def _not_there(trouble: Exception) -> ShiftmixError:

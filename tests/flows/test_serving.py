@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -17,16 +18,19 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import yaml
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from config import EXAMPLE, load_plant
 from flows import serving
 from flows.deployments import deployments_of
+from flows.runner_thread import put_back
 from qc.errors import ShiftmixError
 from qc.storage import list_published
+from qc.storage.simulated import write_simulation
 
 ROOT = Path(__file__).parents[2]
 SHIFTMIX = [sys.executable, "-c", "from flows.cli import main; main()"]
@@ -146,9 +150,9 @@ class Service:
         (found,) = self.post("deployments/filter", {"deployments": {"name": {"any_": [name]}}})
         return dict(found)
 
-    def run(self, deployment: str, shift: str) -> str:
+    def run(self, deployment: str, shift: str, **more: Any) -> str:
         """Start a run as the UI does; returns its id."""
-        given = {"parameters": {"date": "2026-11-20", "shift": shift}}
+        given = {"parameters": {"date": "2026-11-20", "shift": shift}, **more}
         made = self.post(f"deployments/{self.deployment(deployment)['id']}/create_flow_run", given)
         return str(made["id"])
 
@@ -231,14 +235,19 @@ def test_its_shifts_are_scheduled(service: Service) -> None:
 
 
 @pytest.mark.server
-def test_a_server_that_dies_is_started_again_and_runs_go_on(service: Service) -> None:
+def test_a_server_that_dies_is_started_again_and_a_run_put_back(service: Service) -> None:
     (server,) = (
         pid for pid, command in marked(service.started[0].mark).items() if "server start" in command
     )
     os.kill(server, signal.SIGKILL)
     service.started[0].says("it is started again")
     until(lambda: is_healthy(service.api), "a server that answers")
-    state = service.final_state(service.run("springfield", "early"))
+    # As a runner leaves it that ends between taking a run and beginning it.
+    run = service.run("springfield", "early", state={"type": "PENDING", "name": "Submitting"})
+    deployment = UUID(service.deployment("springfield")["id"])
+    with temporary_settings({PREFECT_API_URL: service.api}):
+        asyncio.run(put_back([deployment]))
+    state = service.final_state(run)
     assert state["type"] == "COMPLETED", state
     assert state["message"].endswith("3 lines OK.")
     shift = f"http://127.0.0.1:{service.reports_port}/date=2026-11-20/shift=early/"
@@ -284,12 +293,16 @@ def test_another_plant_joins_and_ctrl_c_leaves_nothing_of_it(
     service: Service, simulated: Path
 ) -> None:
     config = plant_in(service.folder / "shelbyville", simulated, "Shelbyville")
+    # So many items that the run is not over before it is stopped.
+    truth = service.folder / "shelbyville/truth"
+    write_simulation(load_plant(config), seed=2, items_per_shift=30_000, truth=truth)
     command = [*SHIFTMIX, "serve", "--config", str(config), "--reports-port", str(free_port())]
     serve = service.start(command, service.folder, **service.as_client())
     serve.says("stops it.")
     assert serve.said().startswith(f"Prefect: http://127.0.0.1:{service.port}\n")
     run = service.run("shelbyville", "early")
-    until(lambda: len(marked(serve.mark)) > 1, "a process of the run")
+    until(lambda: service.state(run)["type"] == "RUNNING", "the run under way")
+    assert len(marked(serve.mark)) > 1
     serve.process.send_signal(signal.SIGINT)
     assert serve.process.wait(LONG) == 0, serve.said()
     assert marked(serve.mark) == {}
