@@ -65,6 +65,7 @@ class RunnerThread:
         self._registered = threading.Event()
         self._stopping = threading.Event()
         self._error: Exception | None = None
+        self._away = False  # the server, as far as it was told
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: Runner | None = None
         self._deployments: list[UUID] = []
@@ -102,8 +103,9 @@ class RunnerThread:
                     self._error = error
                     self._registered.set()
                     return
-                if not self._stopping.is_set():
-                    _say(f"runs are not started now, it is tried again: {error}")
+                if not self._away and not self._stopping.is_set():
+                    _say(f"runs are not started now, and it is tried again: {_first(error)}")
+                self._away = True
             self._stopping.wait(AGAIN)
         with suppress(Exception):  # done at the next start, where the server is away now
             asyncio.run(asyncio.wait_for(put_back(self._deployments), PUT_BACK_LIMIT))
@@ -122,8 +124,9 @@ class RunnerThread:
         await put_back(self._deployments)
         self._runner = runner
         self._task = asyncio.create_task(runner.start())
-        if self._registered.is_set():
+        if self._away:
             _say("runs are started again")
+            self._away = False
         self._registered.set()
         await self._task
 
@@ -161,6 +164,13 @@ def _not_there(trouble: Exception) -> ShiftmixError:
         remedy="Start it; or give its user:password in PREFECT_API_AUTH_STRING; or unset "
         "PREFECT_API_URL, and one is started here",
     )
+
+
+def _first(error: BaseException) -> BaseException:
+    """What went wrong, out of the groups in which tasks wrap it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _say(text: str) -> None:

@@ -18,7 +18,7 @@ from qc.plant import Plant
 
 
 class FakeRunner:
-    """Gives up at once until `patience` runners have; the next one stays."""
+    """Gives up for each reason of `given_up`, then stays; `registers`: what registering meets."""
 
     given_up: list[str]
     stays: threading.Event
@@ -37,7 +37,7 @@ class FakeRunner:
 
     async def start(self) -> None:
         if self.given_up:
-            raise RuntimeError(self.given_up.pop(0))
+            raise ExceptionGroup("tasks", [RuntimeError(self.given_up.pop(0))])
         self.started = True
         self.stays.set()
         await asyncio.Event().wait()
@@ -70,9 +70,14 @@ def test_a_runner_that_gives_up_is_begun_anew_and_told(
     thread.start()
     assert runner.stays.wait(60)
     thread.stop()
-    said = capsys.readouterr().err
-    assert said.index("error threshold") < said.index("refused") < said.index("still away")
-    assert said.splitlines()[-1] == "shiftmix: runs are started again"
+    away = "shiftmix: runs are not started now, and it is tried again: "
+    again = "shiftmix: runs are started again"
+    assert capsys.readouterr().err.splitlines() == [
+        f"{away}Service exceeded error threshold.",
+        again,
+        f"{away}still away",
+        again,
+    ]
     assert len(runner.made) == 4
     assert "runner" not in {each.name for each in threading.enumerate()}
     assert {made["pause_on_shutdown"] for made in runner.made} == {False}

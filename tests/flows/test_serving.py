@@ -143,8 +143,19 @@ class Service:
             json.dumps(body).encode(),
             {"content-type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+
+        def look() -> tuple[Any] | None:
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return (json.load(answer),)
+            except urllib.error.HTTPError as error:
+                if (
+                    error.code != 503
+                ):  # its database is busy: it asks for patience, as of any client
+                    raise
+                return None
+
+        return until(look, f"an answer to {path}")[0]
 
     def deployment(self, name: str) -> dict[str, Any]:
         (found,) = self.post("deployments/filter", {"deployments": {"name": {"any_": [name]}}})
