@@ -137,6 +137,8 @@ class RunnerThread:
                 await asyncio.wait_for(self._runner.astop(), CANCEL_LIMIT)
             except Exception as error:
                 _say(f"runs under way could not be told as cancelled: {error!r}")
+        # Prefect's watch over cancellations takes its own end for an error, with a long trace.
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         if self._task is not None:
             self._task.cancel()
 
