@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format clean setup
+.PHONY: demo serve wheels test lint format clean setup
 
 setup: $(STAMP)
 
@@ -15,6 +15,17 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)
 	$(BIN)/shiftmix demo
+
+# The plant that `make demo` leaves.
+serve: $(STAMP)
+	@test -f demo/springfield/plant.toml || { echo "There is no plant yet: run make demo first."; exit 1; }
+	@$(BIN)/shiftmix serve --config demo/springfield/plant.toml $(ARGS)
+
+# All that a plant without a network installs from: our own wheel, and those of constraints.txt.
+wheels: $(STAMP)
+	rm -rf wheels build
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --constraint constraints.txt --wheel-dir wheels .
+	cp constraints.txt prefect.yaml wheels/
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
@@ -30,4 +41,4 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf demo $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf demo wheels $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -411,6 +411,44 @@ def demo(
 
 
 @app.command()
+def serve(
+    config: Config = Path("plant.toml"),
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host", metavar="ADDRESS", help="Where reports and a Prefect server are served."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option("--port", metavar="N", min=1, max=65535, help="Port of the Prefect server."),
+    ] = 4200,
+    reports_port: Annotated[
+        int,
+        typer.Option("--reports-port", metavar="N", min=1, max=65535, help="Port of the reports."),
+    ] = 4201,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            "--home",
+            metavar="FOLDER",
+            help="Folder of the Prefect server's database.  [default: prefect, beside the "
+            "configuration]",
+        ),
+    ] = None,
+) -> None:
+    """Inspect shifts by themselves, from Prefect, and serve their reports to browsers.
+
+    Joins the Prefect server of PREFECT_API_URL where that is set, else starts one.
+    """
+    from flows.serving import serve_and_wait
+
+    raise typer.Exit(
+        serve_and_wait(config, host=host, port=port, reports_port=reports_port, home=home)
+    )
+
+
+@app.command()
 def version() -> None:
     """Print the version, and the hash of the code that results are marked with."""
     from flows.software import software
