@@ -24,7 +24,6 @@ from prefect.settings import PREFECT_API_URL
 
 from flows.links import url_of
 from flows.one_shift import ShiftOutcome
-from flows.tasks import slug
 from qc.errors import StorageError
 from qc.findings import Finding, Severity
 from qc.plant import Plant, Shift
@@ -81,9 +80,9 @@ def tell_missing(plant: Plant, shift: Shift, said: str) -> None:
     """Emit the event that a shift has no data; once a shift, as long as the server remembers."""
     if not PREFECT_API_URL.value():
         return
-    resource = shift_id(plant.name, shift)
+    resource = shift_id(plant, str(shift.date), shift.name)
     payload = {
-        **_of_shift(plant.name, shift),
+        **_of_shift(plant, shift),
         "sentence": said,
         "headline": f"{plant.name} {shift}: {said}",
     }
@@ -91,7 +90,7 @@ def tell_missing(plant: Plant, shift: Shift, said: str) -> None:
         id=_id(MISSING, resource),
         event=MISSING,
         resource=_resource(resource, str(shift)),
-        related=_related(plant.name, shift)[:1] + _run(),
+        related=_related(plant, shift)[:1] + _run(),
         payload=payload,
     )
     _send([event], f"that {plant.name}, {shift} is missing", once=True)
@@ -111,14 +110,21 @@ def alarms_of(record: ShiftRecord | None) -> tuple[Alarm, ...]:
     )
 
 
-def line_id(plant: str, line: str) -> str:
-    """Resource of a line's events: ``shiftmix.line.<slug of the plant>.<line>``."""
-    return f"shiftmix.line.{slug(plant)}.{line}"
+def line_id(plant: Plant, line: str) -> str:
+    """Resource of a line's events: ``shiftmix.line.<plant>.<line>``, such as springfield and B."""
+    return f"shiftmix.line.{_key(plant)}.{line}"
 
 
-def shift_id(plant: str, shift: Shift) -> str:
-    """Resource of a shift: ``shiftmix.shift.<slug of the plant>.<date>.<shift>``."""
-    return f"shiftmix.shift.{slug(plant)}.{shift.date}.{shift.name}"
+def shift_id(plant: Plant, day: str, name: str) -> str:
+    """Resource of a shift: ``shiftmix.shift.<plant>.<date>.<shift>``."""
+    return f"shiftmix.shift.{_key(plant)}.{day}.{name}"
+
+
+def _key(plant: Plant) -> str:
+    # Here, since a deployment is made of the flow, and the flow tells alarms.
+    from flows.deployments import deployment_name
+
+    return deployment_name(plant)
 
 
 def _with_code(line: LineRecord, codes: Sequence[str]) -> tuple[Finding, ...]:
@@ -149,9 +155,9 @@ def _superseded(plant: Plant, outcome: ShiftOutcome) -> ShiftRecord | None:
 def _event(plant: Plant, outcome: ShiftOutcome, alarm: Alarm) -> Event:
     name, shift = alarm.line.line.name, outcome.record.shift
     gravest = _gravest(alarm.findings)
-    resource = line_id(plant.name, name)
+    resource = line_id(plant, name)
     payload = {
-        **_of_shift(plant.name, shift),
+        **_of_shift(plant, shift),
         "line": name,
         "status": str(alarm.line.status),
         "verdict": None if alarm.line.verdict is None else str(alarm.line.verdict),
@@ -177,7 +183,7 @@ def _event(plant: Plant, outcome: ShiftOutcome, alarm: Alarm) -> Event:
         resource=Resource(
             {"prefect.resource.id": resource, "prefect.resource.name": f"line {name}"}
         ),
-        related=_related(plant.name, shift) + _run(),
+        related=_related(plant, shift) + _run(),
         payload=payload,
     )
 
@@ -211,17 +217,17 @@ def _figure(value: float, unit: str) -> Figure:
     return {"value": value, "unit": unit}
 
 
-def _of_shift(plant: str, shift: Shift) -> dict[str, object]:
-    return {"plant": plant, "date": shift.date.isoformat(), "shift": shift.name}
+def _of_shift(plant: Plant, shift: Shift) -> dict[str, object]:
+    return {"plant": plant.name, "date": shift.date.isoformat(), "shift": shift.name}
 
 
 def _resource(identity: str, name: str) -> Resource:
     return Resource({"prefect.resource.id": identity, "prefect.resource.name": name})
 
 
-def _related(plant: str, shift: Shift) -> list[RelatedResource]:
-    of_plant = {"prefect.resource.id": f"shiftmix.plant.{slug(plant)}"}
-    of_shift = {"prefect.resource.id": shift_id(plant, shift)}
+def _related(plant: Plant, shift: Shift) -> list[RelatedResource]:
+    of_plant = {"prefect.resource.id": f"shiftmix.plant.{_key(plant)}"}
+    of_shift = {"prefect.resource.id": shift_id(plant, str(shift.date), shift.name)}
     return [
         RelatedResource({**of_plant, "prefect.resource.role": "plant"}),
         RelatedResource({**of_shift, "prefect.resource.role": "shift"}),

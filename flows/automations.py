@@ -23,8 +23,8 @@ from prefect.types import SecretDict
 from pydantic import SecretStr
 
 from flows.alerts import HOLD, MISSING, line_id
+from flows.deployments import deployment_name
 from flows.prefect_settings import SILENCE
-from flows.tasks import slug
 from qc.errors import ConfigError
 from qc.plant import Plant
 
@@ -64,7 +64,6 @@ def ensure_automations(
     plant: Plant,
     notify_url: str = "",
     *,
-    deployments: Sequence[str] = (),
     silence: timedelta = SILENCE,
 ) -> None:
     """Create what is missing of the automations, and change what is different; as often as liked.
@@ -76,8 +75,6 @@ def ensure_automations(
     notify_url : str
         Where people are called; empty: what `SHIFTMIX_NOTIFY_URL` holds. With neither, those that
         call people are left as they are.
-    deployments : sequence of str
-        Names of the plant's deployments, whose failed runs are told; none: of any deployment.
     silence : timedelta
         How long after its last heartbeat a run counts as killed.
 
@@ -92,7 +89,7 @@ def ensure_automations(
     wanted = [killed_runs(silence)]
     if url:
         _judge(url)
-        wanted += callers(plant, _webhook(plant, url), deployments)
+        wanted += callers(plant, _webhook(plant, url))
     with get_client(sync_client=True) as client:
         for automation in wanted:
             _ensure(client, automation)
@@ -132,17 +129,18 @@ def killed_runs(silence: timedelta) -> AutomationCore:
     )
 
 
-def callers(plant: Plant, webhook: UUID, deployments: Sequence[str]) -> list[AutomationCore]:
+def callers(plant: Plant, webhook: UUID) -> list[AutomationCore]:
     """What calls people: a hold exceeded, a shift missing, a run that crashed or failed."""
-    lines = {"prefect.resource.id": line_id(plant.name, "*")}
-    shifts = {"prefect.resource.id": f"shiftmix.shift.{slug(plant.name)}.*"}
+    lines = {"prefect.resource.id": line_id(plant, "*")}
+    shifts = {"prefect.resource.id": f"shiftmix.shift.{deployment_name(plant)}.*"}
     runs = {
         "prefect.resource.id": "prefect.flow-run.*",
         "prefect.state-type": ["CRASHED", "FAILED"],
     }
-    named: dict[str, Any] = {"prefect.resource.role": "deployment"}
-    if deployments:
-        named["prefect.resource.name"] = list(deployments)
+    of_plant = {
+        "prefect.resource.role": "deployment",
+        "prefect.resource.name": deployment_name(plant),
+    }
     # As text of the template: a brace of the name is none of the template's.
     name = json.dumps(plant.name).replace("{", "\\u007b")
     return [
@@ -155,7 +153,7 @@ def callers(plant: Plant, webhook: UUID, deployments: Sequence[str]) -> list[Aut
             RUN_BODY.replace("PLANT", name),
             "prefect.flow-run.*",
             runs,
-            [_flows(), named],
+            [_flows(), of_plant],
         ),
     ]
 
@@ -206,7 +204,7 @@ def _webhook(plant: Plant, url: str) -> UUID:
         headers=SecretDict({"Content-Type": "application/json"}),
         allow_private_urls=True,
     )
-    return cast("UUID", block.save(f"shiftmix-{slug(plant.name)}", overwrite=True))
+    return cast("UUID", block.save(f"shiftmix-{deployment_name(plant)}", overwrite=True))
 
 
 def _ensure(client: SyncPrefectClient, wanted: AutomationCore) -> None:

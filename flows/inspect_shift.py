@@ -9,6 +9,7 @@ from prefect import State, flow, runtime
 from prefect.states import Completed, Failed
 
 import config as configuration
+from flows.alerts import tell
 from flows.one_shift import inspect
 from flows.tasks import as_tasks, publish_artifacts
 from flows.which_shift import which_shift
@@ -60,6 +61,7 @@ def inspect_shift(
     }
     outcome = inspect(plant, which, lines, as_tasks, run)
     publish_artifacts(plant.name, outcome)
+    tell(plant, outcome)
     if outcome.failed:
         return Failed(message=f"Lines in error: {', '.join(outcome.failed)}. {outcome.sentence}")
     return Completed(message=outcome.sentence)
