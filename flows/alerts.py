@@ -278,7 +278,7 @@ def _send(events: Sequence[Event], what: str, *, once: bool = False) -> None:
 
 def _are_known(client: SyncPrefectClient, events: Sequence[Event]) -> bool:
     ids = EventIDFilter(id=[event.id for event in events])
-    return client.read_events(EventFilter(id=ids)).total >= len(events)
+    return client.read_events(EventFilter(id=ids), limit=len(events)).total >= len(events)
 
 
 def _attempted(send: Callable[[], None]) -> str:

@@ -29,10 +29,12 @@ from qc.errors import ConfigError
 from qc.plant import Plant
 
 NOTIFY_URL = "SHIFTMIX_NOTIFY_URL"  # holds a secret: never in plant.toml, logs or reports
+NO_DATA = "NoData"  # a run without data; the missing shift is told, once
 FLOWS = ("inspect-shift", "backfill", "render-reports")
 KILLED = "shiftmix: mark killed runs as crashed"  # one for all plants of a server
 HEARTBEAT = "prefect.flow-run.heartbeat"
-ENDED = ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut")
+# Names of final states, Prefect's and our own.
+ENDED = ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut", NO_DATA, "Refused")
 
 # What the webhook is given, rendered by Prefect; `text` is what most chat programs show.
 ALARM_BODY = """{
@@ -136,6 +138,7 @@ def callers(plant: Plant, webhook: UUID) -> list[AutomationCore]:
     runs = {
         "prefect.resource.id": "prefect.flow-run.*",
         "prefect.state-type": ["CRASHED", "FAILED"],
+        "prefect.state-name": f"!{NO_DATA}",
     }
     of_plant = {
         "prefect.resource.role": "deployment",
