@@ -17,7 +17,7 @@ from prefect.utilities.callables import ParameterSchema
 
 from flows.due import cron_of
 from flows.inspect_shift import inspect_shift
-from flows.tasks import slug
+from flows.shown import slug
 from qc.plant import Plant
 from reports.formatting import plural
 
