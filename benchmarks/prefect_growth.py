@@ -207,7 +207,7 @@ def page(costs: Sequence[Cost], runs: int) -> list[str]:
         table(head, rows),
         "## The database after a year of three shifts a day",
         (
-            f"As served: runs are kept for {RUNS_KEPT.days} days and events for {EVENTS_KEPT.days}; "
+            f"As served, runs are kept for {RUNS_KEPT.days} days, events for {EVENTS_KEPT.days}; "
             "Prefect by itself keeps runs for ever and events for a week."
         ),
         table(head_of_years, years),

@@ -69,7 +69,12 @@ def inspected(
 
 
 @pytest.mark.parametrize(
-    "moment", ["when the flow begins", "when all is written", "when it is published"]
+    "moment",
+    [
+        pytest.param("when the flow begins", marks=pytest.mark.slow),
+        "when all is written",
+        pytest.param("when it is published", marks=pytest.mark.slow),
+    ],
 )
 def test_a_server_that_dies_takes_no_result_with_it(
     plant: Plant,
@@ -91,6 +96,7 @@ def test_a_server_that_dies_takes_no_result_with_it(
         done = inspected(plant, early, started[0].pid, moment)
         assert started[0].wait(30) == -signal.SIGKILL
     assert done.returncode == 0, done.stderr
+    assert "has gone away: inspecting 2026-11-20 early without it" in done.stderr
     told = json.loads(done.stdout)
     assert [line["status"] for line in told["lines"]] == ["ok", "ok", "ok"]
     published = load_published(plant.storage, early.date, early.name)
