@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,11 +19,12 @@ from prefect.client.orchestration import get_client
 from prefect.events import Event, RelatedResource, Resource
 from prefect.events.filters import EventFilter, EventNameFilter
 
+import flows.server
 from config import load_plant
 from flows.alerts import HOLD, tell_missing
 from flows.automations import HEARTBEAT, KILLED, NOTIFY_URL, ensure_automations
 from flows.inspecting import run_flow
-from flows.prefect_settings import SILENCE
+from flows.prefect_settings import EVENTS_KEPT, RUNS_KEPT, SERVER_SETTINGS, SILENCE
 from flows.server import prefect_server
 from qc.errors import ConfigError
 from qc.plant import Plant, Shift
@@ -86,8 +88,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(home: Path) -> Iterator[str]:
-    with prefect_server(home) as api:
-        yield api
+    # What `shiftmix serve` gives its server; only the vacuum comes round sooner.
+    given = {**SERVER_SETTINGS, "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "3"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flows.server, "PRIVATE", {**flows.server.PRIVATE, **given})
+        with prefect_server(home) as api:
+            yield api
 
 
 @pytest.fixture
@@ -262,6 +268,51 @@ def test_a_heartbeat_after_the_end_leaves_a_run_completed(
     # The automation does fire, and the server refuses what it asks for.
     until(lambda: len(events("prefect.automation.action.failed")) > failed_before, 60)
     assert state_of(run) == "Completed"
+
+
+@pytest.mark.usefixtures("server")
+def test_the_server_forgets_old_runs_and_events_and_the_results_stay(
+    alarming: Plant, early: Shift, home: Path
+) -> None:
+    run_flow(Path(alarming.source), early)
+    with get_client(sync_client=True) as client:
+        run = max(client.read_flow_runs(), key=lambda one: one.created)
+    until(lambda: rows(home, "log", run.id) and rows(home, "artifact", run.id), 30)
+    until(lambda: rows_of_events(home, run.id), 30)
+    long_ago = "datetime('now', '-{} days')"
+    with sqlite3.connect(home / "prefect.db", timeout=60) as connection:
+        aged = [
+            connection.execute(
+                f"UPDATE flow_run SET end_time = {long_ago.format(RUNS_KEPT.days + 1)} "
+                "WHERE id = ?",
+                [str(run.id)],
+            ).rowcount,
+            *(
+                connection.execute(
+                    f"UPDATE {name} SET occurred = {long_ago.format(EVENTS_KEPT.days + 1)}"
+                ).rowcount
+                for name in ("events", "event_resources")
+            ),
+        ]
+    assert aged[0] == 1
+    assert min(aged) > 0
+    for table in ("flow_run", "task_run", "log", "artifact"):
+        until(lambda table=table: not rows(home, table, run.id), 60)
+    until(lambda: not rows_of_events(home, run.id), 60)
+    assert load_published(alarming.storage, early.date, early.name).record.lines
+
+
+def rows(home: Path, table: str, run: Any) -> int:
+    column = "id" if table == "flow_run" else "flow_run_id"
+    with sqlite3.connect(home / "prefect.db", timeout=60) as connection:
+        query = f"SELECT COUNT(*) FROM {table} WHERE {column} = ?"
+        return int(connection.execute(query, [str(run)]).fetchone()[0])
+
+
+def rows_of_events(home: Path, run: Any) -> int:
+    with sqlite3.connect(home / "prefect.db", timeout=60) as connection:
+        query = "SELECT COUNT(*) FROM event_resources WHERE resource_id = ?"
+        return int(connection.execute(query, [f"prefect.flow-run.{run}"]).fetchone()[0])
 
 
 @pytest.mark.usefixtures("server")
