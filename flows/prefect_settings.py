@@ -31,7 +31,8 @@ SERVER_SETTINGS: Mapping[str, str] = MappingProxyType(
     {
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": _seconds(RUNS_KEPT),
-        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": _seconds(EVENTS_KEPT),
+        # The one of these that Prefect does not take in seconds.
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": f"P{EVENTS_KEPT.days}D",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": (
             f'{{"prefect.flow-run.heartbeat": {_seconds(HEARTBEATS_KEPT)}}}'
         ),
