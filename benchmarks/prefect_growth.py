@@ -211,7 +211,7 @@ def page(costs: Sequence[Cost], runs: int) -> list[str]:
             "Prefect by itself keeps runs for ever and events for a week."
         ),
         table(head_of_years, years),
-        "Seconds are those of a machine with two cores that had other work; bytes do not depend on it.",
+        "Seconds are of a machine with two cores that had other work; bytes do not depend on it.",
         f"Made by `python -m benchmarks.prefect_growth --runs {runs} --write`.",
     ]
 
