@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from qc.errors import ConfigError, Where
 from qc.plant import Plant, Shift, ShiftTimes
 
 # Clocks are changed by an hour, and in one place on earth by two.
@@ -45,8 +46,12 @@ def scheduled_shift(plant: Plant, name: str, fired: datetime) -> Shift:
     ConfigError
         If the plant has no such shift.
     """
-    if name:
-        plant.shift(fired.date(), name)  # says so where there is none
+    if name not in ("", *(times.name for times in plant.shifts)):
+        raise ConfigError(
+            f"shift: the plant has no shift {name!r} any more",
+            Where(path=plant.source),
+            "Remove its schedule from the deployment",
+        )
     latest = fired + EARLY
     today = latest.astimezone(ZoneInfo(plant.time_zone)).date()
     days = (today - timedelta(days=back) for back in range(DAYS_BACK))

@@ -19,7 +19,7 @@ from flows import alerts
 from flows.due import due, scheduled_shift
 from flows.form import asked_lines, asked_shift
 from flows.one_shift import inspect
-from flows.shown import NO_DATA, Telling, add_tags, publish_artifacts, tags_of
+from flows.shown import NO_DATA, Telling, publish_artifacts, set_tags, tags_of
 from flows.tasks import as_tasks, named
 from qc.errors import ConfigError, ReadingsError, ShiftmixError
 from qc.plant import Plant, Shift
@@ -67,13 +67,13 @@ def inspect_shift(
         shift: Name of the shift; empty for the last one that ended.
         lines: Lines to inspect; none for all of them.
     """
-    tell = Telling()
+    telling = Telling()
     try:
         plant = _plant(config)
         which = _shift(plant, date, shift)
         names = asked_lines(plant, lines)
     except ConfigError as error:
-        return Failed(name="Refused", message=str(error), data=error)
+        return Failed(name="Refused", message=str(error), data=error.with_traceback(None))
     if _is_scheduled():
         _wait_until_due(plant, which)
     run = {
@@ -84,13 +84,13 @@ def inspect_shift(
     try:
         outcome = inspect(plant, which, names, as_tasks, run)
     except ReadingsError as error:
-        add_tags((NO_DATA,), tell)
+        set_tags((NO_DATA,), telling)
         alerts.tell_missing(plant, which, str(error))
-        return Failed(name="NoData", message=str(error), data=error)
+        return Failed(name="NoData", message=str(error), data=error.with_traceback(None))
     except ShiftmixError as error:
-        return Failed(message=str(error), data=error)
-    publish_artifacts(plant, outcome, tell)
-    add_tags(tags_of(outcome.record), tell)
+        return Failed(message=str(error), data=error.with_traceback(None))
+    publish_artifacts(plant, outcome, telling)
+    set_tags(tags_of(outcome.record), telling)
     alerts.tell(plant, outcome)
     if outcome.failed:
         return Failed(message=f"Lines in error: {named(outcome.failed)}. {outcome.sentence}")
@@ -110,7 +110,7 @@ def _shift(plant: Plant, date: dt.date | None, shift: str) -> Shift:
     if _is_scheduled() and date is None:
         return scheduled_shift(plant, shift, start)
     # A run that starts late inspects the shift that had ended when it was to start.
-    return asked_shift(plant, date, shift, start, dt.datetime.now(dt.UTC))
+    return asked_shift(plant, date, shift, start, _now())
 
 
 def _is_scheduled() -> bool:
@@ -122,10 +122,14 @@ def _is_scheduled() -> bool:
 def _wait_until_due(plant: Plant, shift: Shift) -> None:
     """Let a shift settle: on the nights of daylight saving Prefect may start an hour too early."""
     moment = due(plant, shift)
-    if moment > dt.datetime.now(dt.UTC):
+    if moment > _now():
         at = moment.astimezone(ZoneInfo(plant.time_zone))
         get_run_logger().info(
             "%s ends later: waiting until %s", shift, at.isoformat(" ", "minutes")
         )
-    while (left := (moment - dt.datetime.now(dt.UTC)).total_seconds()) > 0:
+    while (left := (moment - _now()).total_seconds()) > 0:
         time.sleep(min(left, NAP))
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

@@ -42,6 +42,7 @@ OF_STATUS = {
     LineStatus.NOT_ASSESSED: NOT_ASSESSED,
     LineStatus.ERROR: ERROR,
 }
+OURS = {HELD, NO_DATA, *OF_STATUS.values()}
 
 
 class Telling:
@@ -132,11 +133,12 @@ def tags_of(record: ShiftRecord) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def add_tags(tags: tuple[str, ...], tell: Telling) -> None:
-    """Add tags to those of the present flow run."""
-    if not tags:
+def set_tags(tags: tuple[str, ...], tell: Telling) -> None:
+    """Add our tags to those of the present flow run, in the place of what a try before it said."""
+    before = set(runtime.flow_run.tags)
+    mine = (before - OURS) | set(tags)
+    if mine == before:
         return
-    mine = {*runtime.flow_run.tags, *tags}
 
     def update() -> None:
         with get_client(sync_client=True) as client:

@@ -119,7 +119,7 @@ def test_a_schedule_without_a_shift_takes_the_last_that_is_due() -> None:
 
 
 def test_a_schedule_of_a_shift_that_is_gone_says_so() -> None:
-    with pytest.raises(ConfigError, match="no shift 'erly'"):
+    with pytest.raises(ConfigError, match="shift: the plant has no shift 'erly' any more"):
         scheduled_shift(load_plant(EXAMPLE), "erly", datetime(2026, 11, 20, tzinfo=UTC))
 
 
