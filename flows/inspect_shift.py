@@ -15,6 +15,7 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 import config as configuration
+from flows import alerts
 from flows.due import due, scheduled_shift
 from flows.form import asked_lines, asked_shift
 from flows.one_shift import inspect
@@ -84,11 +85,13 @@ def inspect_shift(
         outcome = inspect(plant, which, names, as_tasks, run)
     except ReadingsError as error:
         set_tags((NO_DATA,), telling)
+        alerts.tell_missing(plant, which, str(error))
         return Failed(name="NoData", message=str(error), data=error.with_traceback(None))
     except ShiftmixError as error:
         return Failed(message=str(error), data=error.with_traceback(None))
     publish_artifacts(plant, outcome, telling)
     set_tags(tags_of(outcome.record), telling)
+    alerts.tell(plant, outcome)
     if outcome.failed:
         return Failed(message=f"Lines in error: {named(outcome.failed)}. {outcome.sentence}")
     return Completed(message=outcome.sentence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -20,6 +21,8 @@ from qc.records import LineRecord, LineStatus, ShiftRecord
 from qc.storage import load_published
 from reports.formatting import shorten
 
+log = logging.getLogger(__name__)
+
 MOST_SAID = 240  # characters about one line; its page has the rest
 
 
@@ -29,15 +32,29 @@ def inspect_and_tell(
     """Inspect a shift, print what it says and where its report is; returns the exit code."""
     plant = load_plant(config)
     which = which_shift(plant, day, shift, datetime.now(UTC))
-    if os.environ.get("PREFECT_API_URL"):
-        run_flow(config, which, lines)
-        published = load_published(Path(plant.storage), which.date, which.name)
-        record, report = published.record, published.report
-    else:
-        outcome = inspect(plant, which, lines, run={"trigger": "command line"})
-        record, report = outcome.record, outcome.report
+    record, report = _inspected(config, plant, which, lines)
     print(told_as_json(record, report) if as_json else told(plant, record, report))
     return int(any(line.status is LineStatus.ERROR for line in record.lines))
+
+
+def _inspected(
+    config: Path, plant: Plant, which: Shift, lines: Sequence[str]
+) -> tuple[ShiftRecord, Path]:
+    if os.environ.get("PREFECT_API_URL"):
+        try:
+            run_flow(config, which, lines)
+        except ServerLostError as error:
+            # The run may have published or not: what it has done is not done again.
+            log.warning("%s: inspecting %s without it", error.what, which)
+        else:
+            published = load_published(Path(plant.storage), which.date, which.name)
+            return published.record, published.report
+    outcome = inspect(plant, which, lines, run={"trigger": "command line"})
+    return outcome.record, outcome.report
+
+
+class ServerLostError(ShiftmixError):
+    """The Prefect server went away while a flow was running on it."""
 
 
 def run_flow(config: Path, shift: Shift, lines: Sequence[str] = ()) -> None:
@@ -48,12 +65,15 @@ def run_flow(config: Path, shift: Shift, lines: Sequence[str] = ()) -> None:
     Raises
     ------
     ShiftmixError
-        If no server answers.
+        If no server answers; ServerLostError if it went away on the way, and then the shift may
+        be published or not.
     Exception
         Whatever stopped the flow before it had published.
     """
     from flows.inspect_shift import inspect_shift
+    from flows.shown import SERVER_TROUBLE
 
+    server = os.environ.get("PREFECT_API_URL")
     try:
         state = inspect_shift(
             str(config.resolve()), shift.date, shift.name, tuple(lines), return_state=True
@@ -63,8 +83,13 @@ def run_flow(config: Path, shift: Shift, lines: Sequence[str] = ()) -> None:
         if "reach API" not in str(error):
             raise
         raise ShiftmixError(
-            f"no Prefect server answers at {os.environ.get('PREFECT_API_URL')}",
+            f"no Prefect server answers at {server}",
             remedy="Start it, or unset PREFECT_API_URL to run without one",
+        ) from error
+    except SERVER_TROUBLE as error:
+        raise ServerLostError(
+            f"the Prefect server at {server} has gone away",
+            remedy="Look at its log; what is published stands",
         ) from error
     outcome = state.result(raise_on_failure=False)
     if isinstance(outcome, Exception):

@@ -263,9 +263,7 @@ def _about_items(line: Line, counts: Counts) -> list[Finding]:
             f"batch: {grouped(counts.nonconforming_held or 0)} on hold, "
             f"{grouped(counts.nonconforming - (counts.nonconforming_held or 0))} assigned."
         )
-        remedy = (
-            "Segregate those assigned as nonconforming; the line's items file lists them"
-        )
+        remedy = "Segregate those assigned as nonconforming; the line's items file lists them"
         findings.append(Finding("items.nonconforming", Severity.CAUTION, sentence, remedy=remedy))
     if counts.unproven:
         band = GUARD * (line.gauge.repeatability or 0.0)
