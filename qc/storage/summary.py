@@ -9,14 +9,22 @@ from qc.findings import Severity
 from qc.plant import Shift
 from qc.records import LineOutcome, LineStatus
 from qc.storage.published import MANIFEST, REPORT, PublishedVersion, version_named
+from qc.storage.supersedes import change_told
 
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """A version that was published before the one that readers see."""
+    """A version that was published before the one that readers see.
+
+    Attributes
+    ----------
+    by : str
+        What the version after it has that it had not; empty where an older release made that one.
+    """
 
     version: str
     report: Path
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +97,7 @@ def summary_of(version: PublishedVersion) -> ShiftSummary:
     Raises
     ------
     StorageError
-        If its record, or the manifest of a version before it, is damaged.
+        If its record or run.json, or the manifest of a version before it, is damaged.
     """
     record = version.part_of_record(_Record)
     return ShiftSummary(
@@ -105,6 +113,7 @@ def _superseded(version: PublishedVersion) -> tuple[Superseded, ...]:
     found: list[Superseded] = []
     home, shift = version.folder.parent, version.manifest.shift
     while (name := version.manifest.supersedes) and (home / name / MANIFEST).exists():
+        by = change_told(version)
         version = version_named(home.parents[1], shift.date, shift.name, name)
-        found.append(Superseded(name, version.folder / REPORT))
+        found.append(Superseded(name, version.folder / REPORT, by))
     return tuple(found)
