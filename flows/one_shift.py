@@ -204,8 +204,7 @@ def _write_failure(
 
 
 def _judge_emptiness(plant: Plant, shift: Shift, files: ShiftFiles) -> None:
-    of_lines = (*files.by_line.values(), *files.line_problems.values())
-    if not (any(of_lines) or files.unknown_lines or files.problems):
+    if not files.has_any:
         place = Path(plant.readings) / expected_place(plant, "*", shift)
         raise ReadingsError(
             f"there are no readings of {plant.name}, {shift}",

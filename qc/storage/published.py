@@ -289,6 +289,12 @@ def list_published(root: str | Path) -> tuple[tuple[date, str, str, Path], ...]:
     )
 
 
+def first_published_day(root: str | Path) -> date | None:
+    """The date of the first published shift; None where nothing is published."""
+    days = (day for day, folder in _shift_folders(Path(root)) if (folder / POINTER).exists())
+    return next(days, None)
+
+
 def earlier_versions(root: str | Path, shift: Shift) -> Iterator[PublishedVersion]:
     """The published shifts that start before this one, newest first.
 
