@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from prefect.states import Failed
 
-from flows.tasks import is_trouble_of_the_disk, slug
+from flows.shown import slug
+from flows.tasks import is_trouble_of_the_disk
 from qc.errors import ReadingsError, StorageError
 
 
