@@ -315,6 +315,29 @@ def report(
 
 
 @app.command()
+def retention(
+    config: Config = Path("plant.toml"),
+    older_than: Annotated[
+        int | None,
+        typer.Option(
+            "--older-than",
+            metavar="DAYS",
+            min=0,
+            help="Age in days.  [default: retention_days of plant.toml]",
+        ),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """List the versions past the plant's age, with what they weigh and what keeps them.
+
+    Deletes nothing. Exit code 1 if something of that age cannot be read.
+    """
+    from flows.retention import retention_and_tell
+
+    raise typer.Exit(retention_and_tell(config, older_than, as_json=json))
+
+
+@app.command()
 def fit(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A Parquet file, or a CSV file with a header.")
