@@ -116,12 +116,14 @@ def backfill_and_tell(
     plant = load_plant(config)
     now = datetime.now(UTC)
     shifts = missed_shifts(plant, now) if asked is None else ended_shifts(plant, asked, now)
+    inspected = None if only_list else plainly
     done = []
     for shift in shifts:
-        one = fill(plant, shift, None if only_list else plainly, recompute=recompute)
+        if asked is None:
+            one = fill_missed(plant, shift, inspected)
+        else:
+            one = fill(plant, shift, inspected, recompute=recompute)
         done.append(one)
-        if asked is None and not only_list:
-            note_tried(plant, shift)
         if not as_json:
             print(one, flush=True)
     none = "none was missed" if asked is None else "none has ended"
@@ -133,16 +135,15 @@ def backfill_and_tell(
     return int(any(one.outcome == ERROR for one in done))
 
 
-def ended_shifts(plant: Plant, asked: Range, now: datetime) -> list[Shift]:
-    """The shifts of a range of dates that have ended, oldest first.
+def judge_range(plant: Plant, asked: Range, now: datetime) -> None:
+    """Refuse dates that are the wrong way round, in the future or too far apart.
 
     Raises
     ------
     ConfigError
-        If the dates are the wrong way round, in the future or too far apart, or the plant has no
-        shift of that name; the field is named.
+        Naming the field.
     """
-    first, last, name = asked.fields
+    first, last, _ = asked.fields
     today = now.astimezone(ZoneInfo(plant.time_zone)).date()
     if asked.last < asked.first:
         raise ConfigError(
@@ -158,10 +159,21 @@ def ended_shifts(plant: Plant, asked: Range, now: datetime) -> list[Shift]:
             f"{first}: from {asked.first} to {asked.last} are more than ten years",
             remedy=f"Check {first} and {last}, or fill the years one by one",
         )
+
+
+def ended_shifts(plant: Plant, asked: Range, now: datetime) -> list[Shift]:
+    """The shifts of a range of dates that have ended, oldest first.
+
+    Raises
+    ------
+    ConfigError
+        As `judge_range`, or if the plant has no shift of that name; the field is named.
+    """
+    judge_range(plant, asked, now)
     names = [times.name for times in plant.shifts]
     if asked.shift and asked.shift not in names:
         raise ConfigError(
-            f"{name}: no shift {asked.shift!r} in {plant.source}",
+            f"{asked.fields[2]}: no shift {asked.shift!r} in {plant.source}",
             remedy=f"Name one of its shifts: {', '.join(names)}",
         )
     days = (asked.first + timedelta(days=k) for k in range((asked.last - asked.first).days + 1))
@@ -173,8 +185,20 @@ def ended_shifts(plant: Plant, asked: Range, now: datetime) -> list[Shift]:
     ]
 
 
-def fill(plant: Plant, shift: Shift, inspected: Inspected | None, *, recompute: bool) -> Filled:
+def fill(
+    plant: Plant,
+    shift: Shift,
+    inspected: Inspected | None,
+    *,
+    recompute: bool = False,
+    try_without_data: bool = False,
+) -> Filled:
     """Inspect a shift if it is not as published already; without `inspected` say what is to do.
+
+    Parameters
+    ----------
+    try_without_data : bool
+        Begin even where there are no readings, so that the run tells of it.
 
     Raises
     ------
@@ -188,7 +212,8 @@ def fill(plant: Plant, shift: Shift, inspected: Inspected | None, *, recompute: 
     try:
         if not recompute and is_as_published(plant, shift):
             return filled(AS_BEFORE)
-        if not discover(plant, shift).has_any:
+        has_data = discover(plant, shift).has_any
+        if not (has_data or (try_without_data and inspected)):
             return filled(NO_DATA, "There are no readings.")
         if inspected is None:
             return filled(TO_DO)
@@ -203,6 +228,14 @@ def fill(plant: Plant, shift: Shift, inspected: Inspected | None, *, recompute: 
         raise
     except ShiftmixError as error:
         return filled(ERROR, str(error))
+
+
+def fill_missed(plant: Plant, shift: Shift, inspected: Inspected | None) -> Filled:
+    """Inspect a shift that was missed, and note that it was tried: it is not missed again."""
+    one = fill(plant, shift, inspected, try_without_data=True)
+    if inspected is not None:
+        note_tried(plant, shift)
+    return one
 
 
 def plainly(plant: Plant, shift: Shift) -> tuple[bool, str]:

@@ -53,7 +53,7 @@ def missed_shifts(plant: Plant, now: datetime) -> list[Shift]:
     ]
 
 
-def start_catch_up(plant: Plant, deployment_name: str) -> int:
+def start_catch_up(plant: Plant, deployment_name: str = "") -> int:
     """Have the plant's missed shifts inspected on the server, if there are any.
 
     One flow run does them all, one after the other: fit windows and trends rest on the shifts
@@ -63,7 +63,8 @@ def start_catch_up(plant: Plant, deployment_name: str) -> int:
     Parameters
     ----------
     deployment_name : str
-        Of any deployment of the plant, with or without the name of its flow.
+        Of any deployment of the plant, with or without the name of its flow; empty for the plant's
+        own name.
 
     Returns
     -------
@@ -72,9 +73,11 @@ def start_catch_up(plant: Plant, deployment_name: str) -> int:
     """
     from prefect.client.orchestration import get_client
 
+    from flows.deployments import deployment_name as own_name
+
     missed = missed_shifts(plant, datetime.now(UTC))
     if missed:
-        name = deployment_name.rpartition("/")[2]
+        name = deployment_name.rpartition("/")[2] or own_name(plant)
         with get_client(sync_client=True) as client:
             deployment = client.read_deployment_by_name(f"{CATCH_UP}/{name}")
             client.create_flow_run_from_deployment(deployment.id)
