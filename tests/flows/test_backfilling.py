@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from flows import backfilling, one_shift
+from config import load_plant
+from flows import backfilling, dispositions, one_shift
 from flows.backfilling import Range, backfill_and_tell, ended_shifts
 from flows.cli import app
 from qc.errors import ConfigError
 from qc.plant import Plant, Shift
+from qc.storage.published import current_version
 from qc.storage.simulated import FIRST_DAY
 
 DAYS = (FIRST_DAY, FIRST_DAY)
@@ -145,3 +148,39 @@ def test_a_shift_whose_items_are_gone_is_not_as_published(
     told = json.loads(capsys.readouterr().out)
     assert [one["outcome"] for one in told] == ["as before", "error", "as before"]
     assert str(items) in told[1]["said"]
+
+
+def test_a_shift_that_was_inspected_before_an_earlier_one_is_inspected_again(
+    capsys: pytest.CaptureFixture[str], config: Path, plant: Plant
+) -> None:
+    one_shift.inspect(plant, plant.shift(FIRST_DAY, "late"))
+    assert outcomes(capsys, config) == ["published"] * 3
+    assert [versions(plant, name) for name in ("early", "late", "night")] == [1, 2, 1]
+    run = current_version(plant.storage, FIRST_DAY, "late").read_bytes("run.json")
+    assert json.loads(run)["changed"] == "other results of earlier shifts"
+
+
+def test_decisions_that_no_version_shows_yet_are_something_new(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = load_plant(published)
+    late = plant.shift(FIRST_DAY, "late")
+    assert backfilling.is_as_published(plant, late)
+    held = current_version(plant.storage, FIRST_DAY, "late").folder / "held.csv"
+    with held.open(newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    told = {"decided": "scrap", "authorised_by": "M. Weber", "decided_on": str(FIRST_DAY)}
+    with (tmp_path / "filled.csv").open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, rows[0])
+        writer.writeheader()
+        writer.writerows([rows[0] | told, *rows[1:]])
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dispositions, "settle_shift", killed)
+    with pytest.raises(KeyboardInterrupt):
+        dispositions.import_decisions(plant, late, tmp_path / "filled.csv", datetime.now(UTC))
+    assert not backfilling.is_as_published(plant, late)
+    assert backfilling.fill(plant, late, backfilling.plainly).outcome == "published"
+    assert backfilling.is_as_published(plant, late)
