@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
-from prefect.schedules import Cron
+from prefect.exceptions import ObjectNotFound
 from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.callables import ParameterSchema
 
@@ -30,6 +33,23 @@ def deployments_of(plant: Plant) -> list[RunnerDeployment]:
     A deployment is named after its plant: several plants may live on one server.
     """
     return [_inspections(plant)]
+
+
+def remove_old_schedules(plant: Plant) -> None:
+    """Take back the schedules of shifts that the plant no longer has; call it before registering.
+
+    Registering adds and changes schedules by their names, and leaves all others as they are.
+    """
+    known = {times.name for times in plant.shifts}
+    with get_client(sync_client=True) as client:
+        try:
+            there = client.read_deployment_by_name(f"{inspect_shift.name}/{deployment_name(plant)}")
+        except ObjectNotFound:  # never registered before
+            return
+        for schedule in there.schedules:
+            # One without a name was added in the UI, and is not ours to remove.
+            if schedule.slug is not None and schedule.slug not in known:
+                client.delete_deployment_schedule(there.id, schedule.id)
 
 
 def deployment_name(plant: Plant) -> str:
@@ -88,11 +108,11 @@ class _Form(ParameterSchema, extra="allow"):
 def _inspections(plant: Plant) -> RunnerDeployment:
     settling = plural(plant.operation.settle_minutes, "minute")
     schedules = [
-        Cron(
-            cron_of(plant, times),
-            timezone=plant.time_zone,
-            slug=times.name,
+        # Not said to be active: a new one is, and one that people paused in the UI stays so.
+        DeploymentScheduleCreate(
+            schedule=CronSchedule(cron=cron_of(plant, times), timezone=plant.time_zone),
             parameters={"shift": times.name},
+            slug=times.name,
         )
         for times in plant.shifts
     ]

@@ -72,7 +72,7 @@ def inspect_shift(
         which = _shift(plant, date, shift)
         names = asked_lines(plant, lines)
     except ConfigError as error:
-        return Failed(name="Refused", message=str(error), data=error)
+        return Failed(name="Refused", message=str(error), data=error.with_traceback(None))
     if _is_scheduled():
         _wait_until_due(plant, which)
     run = {
@@ -84,9 +84,9 @@ def inspect_shift(
         outcome = inspect(plant, which, names, as_tasks, run)
     except ReadingsError as error:
         add_tags((NO_DATA,), tell)
-        return Failed(name="NoData", message=str(error), data=error)
+        return Failed(name="NoData", message=str(error), data=error.with_traceback(None))
     except ShiftmixError as error:
-        return Failed(message=str(error), data=error)
+        return Failed(message=str(error), data=error.with_traceback(None))
     publish_artifacts(plant, outcome, tell)
     add_tags(tags_of(outcome.record), tell)
     if outcome.failed:
@@ -107,7 +107,7 @@ def _shift(plant: Plant, date: dt.date | None, shift: str) -> Shift:
     if _is_scheduled() and date is None:
         return scheduled_shift(plant, shift, start)
     # A run that starts late inspects the shift that had ended when it was to start.
-    return asked_shift(plant, date, shift, start, dt.datetime.now(dt.UTC))
+    return asked_shift(plant, date, shift, start, _now())
 
 
 def _is_scheduled() -> bool:
@@ -119,10 +119,14 @@ def _is_scheduled() -> bool:
 def _wait_until_due(plant: Plant, shift: Shift) -> None:
     """Let a shift settle: on the nights of daylight saving Prefect may start an hour too early."""
     moment = due(plant, shift)
-    if moment > dt.datetime.now(dt.UTC):
+    if moment > _now():
         at = moment.astimezone(ZoneInfo(plant.time_zone))
         get_run_logger().info(
             "%s ends later: waiting until %s", shift, at.isoformat(" ", "minutes")
         )
-    while (left := (moment - dt.datetime.now(dt.UTC)).total_seconds()) > 0:
+    while (left := (moment - _now()).total_seconds()) > 0:
         time.sleep(min(left, NAP))
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

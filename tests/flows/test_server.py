@@ -13,14 +13,17 @@ from urllib.parse import urlsplit
 
 import prefect  # noqa: F401 - before the server: settings read here must be restored after it
 import pytest
+from prefect import State, flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun
+from prefect.states import Completed
 
 import flows.server
 from flows.inspect_shift import inspect_shift
 from flows.inspecting import run_flow
 from flows.server import prefect_server
+from flows.tasks import as_tasks
 from qc.errors import ReadingsError, ShiftmixError
 from qc.plant import Plant, Shift
 from qc.records import LineStatus
@@ -78,6 +81,7 @@ def test_a_line_in_error_fails_the_run_by_name_after_publishing(
     record = load_published(plant.storage, early.date, early.name).record
     assert [line.status is LineStatus.ERROR for line in record.lines] == [False, True, False]
     assert "lines-springfield-early" in artifacts_of(run)
+    assert "error" in run.tags
     assert task_states(run) == {"line A": "Completed", "line B": "Failed", "line C": "Completed"}
 
 
@@ -89,18 +93,47 @@ def test_what_stops_the_whole_shift_is_raised(config: Path, plant: Plant, early:
         run_flow(config, early)
     run = newest_run()
     assert run.state is not None
-    assert run.state.is_failed()
+    assert (run.state.name, run.state.is_failed()) == ("NoData", True)
+    assert run.tags == ["no-data"]
 
 
-def task_states(run: FlowRun) -> dict[str, str | None]:
+@pytest.mark.usefixtures("server")
+def test_many_lines_are_groups_of_tasks_and_show_their_progress() -> None:
+    names = [f"L{k:03}" for k in range(210)]
+
+    def step(line: str) -> str:
+        if line == "L123":
+            raise ReadingsError("the file is cut short")
+        return f"line {line}: ok"
+
+    @flow(name="many-lines", persist_result=False)
+    def many() -> State[None]:
+        outcomes = as_tasks(step, names)
+        wrong = [str(one) for one in outcomes if isinstance(one, Exception)]
+        return Completed(message=f"{len(outcomes)} {wrong}")
+
+    state = many(return_state=True)
+    assert state.message == "210 ['the file is cut short']"
+    run = newest_run()
+    (progress,) = artifacts_of(run).values()
+    assert (progress.type, progress.data) == ("progress", 100.0)
+    states = task_states(run, 24)
+    failed = {name for name, state in states.items() if state != "Completed"}
+    assert failed == {"lines L117 to L125"}
+    assert "lines L000 to L008" in states
+
+
+def task_states(run: FlowRun, expected: int = 3) -> dict[str, str | None]:
     """States of the run's tasks; the server learns of them by events, a moment later."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 30
     while True:
         with get_client(sync_client=True) as client:
             only = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
             tasks = client.read_task_runs(flow_run_filter=only)
         states = {task.name: task.state.name if task.state else None for task in tasks}
-        final = len(tasks) == 3 and all(task.state and task.state.is_final() for task in tasks)
+        final = len(tasks) == expected and all(
+            task.state and task.state.is_final() for task in tasks
+        )
         if final or time.monotonic() > deadline:
             return states
         time.sleep(0.3)

@@ -25,13 +25,12 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import PrefectHTTPStatusError
-from prefect.states import Scheduled
 
 from config import EXAMPLE, load_plant
 from flows import backfill as flow_module
 from flows.backfill import backfill
 from flows.catching_up import missed_shifts, start_catch_up
-from flows.deployments import deployment_name, deployments_of
+from flows.deployments import deployment_name
 from flows.one_shift import inspect
 from flows.render_reports import render_reports
 from flows.server import prefect_server
@@ -221,12 +220,17 @@ def lately(tmp_path: Path) -> Plant:
     return plant
 
 
-def executed(api: str, runs: list[UUID]) -> list[int]:
-    """Execute flow runs as the runner does, each in a process of its own, all at once."""
-    environment = {**os.environ, "PREFECT_API_URL": api}
-    command = [sys.executable, "-m", "prefect", "flow-run", "execute"]
-    started = [subprocess.Popen([*command, str(run)], cwd=ROOT, env=environment) for run in runs]
-    return [process.wait(PATIENCE) for process in started]
+def at_once(*started: tuple[list[str], dict[str, str]]) -> list[int]:
+    """Run commands side by side, each with its environment; returns their exit codes."""
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        for command, environment in started
+    ]
+    return [process.wait(PATIENCE) for process in processes]
+
+
+def python(code: str, *words: object) -> list[str]:
+    return [sys.executable, "-c", code, *map(str, words)]
 
 
 def test_missed_and_late_runs_at_once_end_as_if_each_shift_had_run_in_order(
@@ -237,21 +241,21 @@ def test_missed_and_late_runs_at_once_end_as_if_each_shift_had_run_in_order(
     It is of the second shift, and may be done before the first: then its shift is inspected again,
     since its trend rests on another input, and never twice for the same.
     """
-    for deployment in (*deployments_of(lately), *upkeep_deployments(lately)):
-        deployment.schedules = []
-        _applied(deployment)
     missed = missed_shifts(lately, datetime.now(UTC))
     assert [shift.name for shift in missed] == ["early", "late", "night"]
-    name = deployment_name(lately)
-    assert start_catch_up(lately, f"inspect-shift/{name}") == 3
-    with get_client(sync_client=True) as client:
-        late = client.create_flow_run_from_deployment(
-            client.read_deployment_by_name(f"inspect-shift/{name}").id,
-            parameters={"date": str(missed[1].date), "shift": missed[1].name},
-            state=Scheduled(scheduled_time=missed[1].end + timedelta(minutes=15)),
-        )
-    assert executed(server, [newest("catch-up").id, late.id]) == [0, 0]
-    assert set(below(newest("catch-up")).values()) == {"Completed"}
+    served = {**os.environ, "PREFECT_API_URL": server}
+    catching_up = "import sys; from flows.backfill import catch_up; catch_up(sys.argv[1])"
+    late = (
+        "import sys; from datetime import date; from flows.inspect_shift import inspect_shift;"
+        "inspect_shift(sys.argv[1], date.fromisoformat(sys.argv[2]), 'late')"
+    )
+    codes = at_once(
+        (python(catching_up, lately.source), served),
+        (python(late, lately.source, missed[1].date), served),
+    )
+    assert codes == [0, 0]
+    assert message(newest("catch-up")).startswith("3 shifts: ")
+    assert list(below(newest("catch-up")).values()) == ["Completed"] * 3
     assert len(versions(lately, missed[0])) == len(versions(lately, missed[2])) == 1
     again = current_version(lately.storage, missed[1].date, missed[1].name)
     if len(versions(lately, missed[1])) > 1:
@@ -261,7 +265,21 @@ def test_missed_and_late_runs_at_once_end_as_if_each_shift_had_run_in_order(
         inspect(alone, shift)
         assert_same(lately, alone, shift)
     assert missed_shifts(lately, datetime.now(UTC)) == []
+
+
+@pytest.mark.usefixtures("server")
+def test_one_run_is_made_for_all_missed_shifts_and_none_for_none(lately: Plant) -> None:
+    for deployment in upkeep_deployments(lately):
+        _applied(deployment)
+    assert start_catch_up(lately, f"inspect-shift/{deployment_name(lately)}") == 3
+    run = newest("catch-up")
+    assert run.state is not None
+    assert run.state.is_scheduled()
+    assert run.parameters == {"config": lately.source}
+    for shift in missed_shifts(lately, datetime.now(UTC)):
+        inspect(lately, shift)
     assert start_catch_up(lately) == 0
+    assert newest("catch-up").id == run.id
 
 
 def test_everybody_at_one_shift_at_once_does_no_harm(
@@ -280,16 +298,13 @@ def test_everybody_at_one_shift_at_once_does_no_harm(
     plain = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     served = {**plain, "PREFECT_API_URL": server}
     option = ["-c", str(config)]
-    started = [
-        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-        for command, environment in (
-            ([*inspection, *when, *option], plain),
-            ([*inspection, *when, *option], served),
-            ([*filling, *option], plain),
-            ([sys.executable, "-c", flow, str(config), day], served),
-        )
-    ]
-    assert [process.wait(PATIENCE) for process in started] == [0, 0, 0, 0]
+    codes = at_once(
+        ([*inspection, *when, *option], plain),
+        ([*inspection, *when, *option], served),
+        ([*filling, *option], plain),
+        (python(flow, config, day), served),
+    )
+    assert codes == [0, 0, 0, 0]
     assert len(versions(plant, early)) == 1
     alone = _alone(config, tmp_path / "alone")
     inspect(alone, early)
