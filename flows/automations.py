@@ -24,13 +24,12 @@ from pydantic import SecretStr
 
 from flows.alerts import HOLD, MISSING, line_id
 from flows.deployments import deployment_name
-from flows.prefect_settings import SILENCE
+from flows.prefect_settings import NOTIFY_URL, SILENCE
 from qc.errors import ConfigError
 from qc.plant import Plant
 
-NOTIFY_URL = "SHIFTMIX_NOTIFY_URL"  # holds a secret: never in plant.toml, logs or reports
 NO_DATA = "NoData"  # a run without data; the missing shift is told, once
-FLOWS = ("inspect-shift", "backfill", "render-reports")
+FLOWS = ("inspect-shift", "backfill", "catch-up", "render-reports")
 KILLED = "shiftmix: mark killed runs as crashed"  # one for all plants of a server
 HEARTBEAT = "prefect.flow-run.heartbeat"
 # Names of final states, Prefect's and our own.

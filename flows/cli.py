@@ -108,28 +108,49 @@ def inspect(
 
 @app.command()
 def backfill(
-    first: First,
-    last: Last,
     config: Config = Path("plant.toml"),
+    first: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from", metavar="YYYY-MM-DD", formats=["%Y-%m-%d"], help="The first production date."
+        ),
+    ] = None,
+    last: Annotated[
+        datetime | None,
+        typer.Option(
+            "--to", metavar="YYYY-MM-DD", formats=["%Y-%m-%d"], help="The last production date."
+        ),
+    ] = None,
     shift: Annotated[
         str, typer.Option("--shift", metavar="NAME", help="This shift only.  [default: all]")
     ] = "",
+    missed: Annotated[
+        bool,
+        typer.Option(
+            "--missed", help="Instead of a range: the shifts of the last days that nobody tried."
+        ),
+    ] = False,
     recompute: Annotated[
         bool,
         typer.Option("--recompute", help="Inspect again what other code has published."),
     ] = False,
+    only_list: Annotated[
+        bool, typer.Option("--list", help="Inspect nothing, and say what would be.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
-    """Inspect every ended shift of a range of dates, oldest first.
+    """Inspect every ended shift of a range of dates, or the missed ones, oldest first.
 
     Shifts that are published for the same input and configuration are left as they are, so that a
     backfill that was stopped goes on where it was. Exit code 1 if a shift or a line of it could not
     be read or computed; a shift without data is told, and no error.
     """
-    from flows.backfilling import backfill_and_tell
+    from flows.backfilling import backfill_and_tell, range_of
 
-    days = first.date(), last.date()
-    raise typer.Exit(backfill_and_tell(config, *days, shift, recompute=recompute, as_json=json))
+    asked = range_of(first, last, shift, missed=missed)
+    raise typer.Exit(
+        backfill_and_tell(config, asked, recompute=recompute, only_list=only_list, as_json=json)
+    )
 
 
 @app.command()
@@ -292,6 +313,29 @@ def report(
 
     days = [day.date() for day in date or ()]
     raise typer.Exit(report_and_tell(config, days, shift or (), as_json=json))
+
+
+@app.command()
+def retention(
+    config: Config = Path("plant.toml"),
+    older_than: Annotated[
+        int | None,
+        typer.Option(
+            "--older-than",
+            metavar="DAYS",
+            min=0,
+            help="Age in days.  [default: retention_days of plant.toml]",
+        ),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """List the versions past the plant's age, with what they weigh and what keeps them.
+
+    Deletes nothing. Exit code 1 if something of that age cannot be read.
+    """
+    from flows.retention import retention_and_tell
+
+    raise typer.Exit(retention_and_tell(config, older_than, as_json=json))
 
 
 @app.command()

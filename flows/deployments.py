@@ -11,7 +11,6 @@ from typing import Any
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectNotFound
@@ -32,7 +31,9 @@ def deployments_of(plant: Plant) -> list[RunnerDeployment]:
 
     A deployment is named after its plant: several plants may live on one server.
     """
-    return [_inspections(plant)]
+    from flows.upkeep import upkeep_deployments  # whose forms are made with what is below
+
+    return [_inspections(plant), *upkeep_deployments(plant)]
 
 
 def remove_old_schedules(plant: Plant) -> None:
@@ -94,13 +95,6 @@ def names_of_lines(plant: Plant) -> dict[str, Any]:
     return {"type": "array", "items": {"type": "string", "enum": names}, "uniqueItems": True}
 
 
-def limit(plant: Plant) -> ConcurrencyLimitConfig:
-    """As many runs of a deployment side by side as the plant allows; the others wait in line."""
-    return ConcurrencyLimitConfig(
-        limit=plant.operation.runs_at_once, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
-    )
-
-
 class _Form(ParameterSchema, extra="allow"):
     """A schema that can refuse parameters which nobody knows."""
 
@@ -122,7 +116,8 @@ def _inspections(plant: Plant) -> RunnerDeployment:
         description=f"Inspects each shift of {plant.name} by itself, {settling} after its end, and "
         "any shift by hand: give a date and a shift, or nothing for the last shift that ended.",
         schedules=schedules,
-        concurrency_limit=limit(plant),
+        # No limit: Prefect ends a limited run whose place it cannot renew with the server. The
+        # runner has one, which needs no server.
         parameters={"config": plant.source},
         tags=["shiftmix"],
         # By its name as a package: the file's place depends on where it was installed.

@@ -16,7 +16,7 @@ from qc.errors import StorageError
 from qc.plant import Plant
 from qc.storage import list_published, write_index
 from qc.storage.published import REPORT
-from qc.storage.summary import summary_of
+from qc.storage.summary import Superseded, summary_of
 
 DETAILED = 42  # published shifts that are read at most: two weeks of three a day
 MOST_OUTCOMES = 10_000  # lines' results read: hundreds of lines have fewer shifts shown in full
@@ -101,10 +101,15 @@ def _entry(root: Path, day: date, name: str) -> reports.IndexEntry:
         _href(root, summary.report),
         summary.lines,
         tuple(
-            reports.Link(before.version, _href(root, before.report))
+            reports.Link(_superseded(before), _href(root, before.report))
             for before in summary.superseded
         ),
     )
+
+
+def _superseded(before: Superseded) -> str:
+    """A version by its name, and what the one after it has that it had not."""
+    return f"{before.version} (superseded: {before.by})" if before.by else before.version
 
 
 def _href(root: Path, report: Path) -> str:

@@ -19,6 +19,8 @@ from qc.findings import Finding
 from qc.plant import Plant, Shift
 from qc.records import LineRecord, LineStatus, ShiftRecord
 from qc.storage import load_published
+from qc.storage.published import current_version
+from qc.storage.supersedes import supersedes_told
 from reports.formatting import shorten
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,8 @@ def inspect_and_tell(
     plant = load_plant(config)
     which = which_shift(plant, day, shift, datetime.now(UTC))
     record, report = _inspected(config, plant, which, lines)
-    print(told_as_json(record, report) if as_json else told(plant, record, report))
+    before = supersedes_told(current_version(plant.storage, which.date, which.name))
+    print((told_as_json if as_json else told)(record, report, before))
     return int(any(line.status is LineStatus.ERROR for line in record.lines))
 
 
@@ -96,11 +99,17 @@ def run_flow(config: Path, shift: Shift, lines: Sequence[str] = ()) -> None:
         raise outcome
 
 
-def told(plant: Plant, record: ShiftRecord, report: Path) -> str:
-    """Say the verdict, a line for each production line, and where the report is."""
+def told(record: ShiftRecord, report: Path, supersedes: str = "") -> str:
+    """Say the verdict, a line for each production line, and where the report is.
+
+    Parameters
+    ----------
+    supersedes : str
+        What is said of the version before it, as a sentence.
+    """
     rows = reports.table(record)
     widths = {key: max(len(row[key]) for row in rows) for key in ("line", "status")} if rows else {}
-    lines = [f"{plant.name} {record.shift}: {reports.sentence(record)}"]
+    lines = [f"{record.plant} {record.shift}: {reports.sentence(record)}"]
     lines += [f"  {finding.severity}: {finding.sentence}" for finding in record.findings]
     for row in rows:
         name, status = (row[key].ljust(width) for key, width in widths.items())
@@ -108,11 +117,13 @@ def told(plant: Plant, record: ShiftRecord, report: Path) -> str:
         # A line that is all right needs no more words here; its page has them.
         fine = row["status"].strip() == "OK"
         lines.append(said if fine else shorten(f"{said}: {row['what happened']}", MOST_SAID))
+    if supersedes:
+        lines.append(supersedes)
     lines.append(f"report: {shown(report)}")
     return "\n".join(lines)
 
 
-def told_as_json(record: ShiftRecord, report: Path) -> str:
+def told_as_json(record: ShiftRecord, report: Path, supersedes: str = "") -> str:
     """Say the same as one JSON object."""
     return json.dumps(
         {
@@ -122,6 +133,7 @@ def told_as_json(record: ShiftRecord, report: Path) -> str:
             "sentence": reports.sentence(record),
             "findings": [_finding(finding) for finding in record.findings],
             "lines": [_line(line) for line in record.lines],
+            "supersedes": supersedes,
             "report": str(report),
         },
         indent=2,

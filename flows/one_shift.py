@@ -46,7 +46,8 @@ from qc.storage import (
 )
 from qc.storage.attempt import open_base
 from qc.storage.discover import expected_place
-from qc.storage.published import current_version
+from qc.storage.published import current_version, version_named
+from qc.storage.supersedes import supersedes_told
 from qc.wording import plural
 
 LineStep = Callable[[str], str]
@@ -75,6 +76,13 @@ class ShiftOutcome:
     def sentence(self) -> str:
         """The verdict on the shift."""
         return reports.sentence(self.record)
+
+    @property
+    def supersedes(self) -> str:
+        """What is said of the version before the published one; empty where it is the first."""
+        day, name = self.record.shift.date, self.record.shift.name
+        version = version_named(self.published.folder.parents[2], day, name, self.published.version)
+        return supersedes_told(version)
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -196,8 +204,7 @@ def _write_failure(
 
 
 def _judge_emptiness(plant: Plant, shift: Shift, files: ShiftFiles) -> None:
-    of_lines = (*files.by_line.values(), *files.line_problems.values())
-    if not (any(of_lines) or files.unknown_lines or files.problems):
+    if not files.has_any:
         place = Path(plant.readings) / expected_place(plant, "*", shift)
         raise ReadingsError(
             f"there are no readings of {plant.name}, {shift}",

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
 
+NOTIFY_URL = "SHIFTMIX_NOTIFY_URL"  # holds a secret: never in plant.toml, logs or reports
+
 # Prefect sends no heartbeat more often than this, whatever it is told.
 HEARTBEAT = timedelta(seconds=30)
 # Four heartbeats may be lost on a busy host; with the five seconds between two looks of the server
@@ -29,6 +31,10 @@ RUN_SETTINGS: Mapping[str, str] = MappingProxyType(
 
 SERVER_SETTINGS: Mapping[str, str] = MappingProxyType(
     {
+        # Of a run that keeps a place among few: a server that begins anew must not forget it.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+            "prefect.server.concurrency.lease_storage.filesystem"
+        ),
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": _seconds(RUNS_KEPT),
         # The one of these that Prefect does not take in seconds.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -100,8 +100,15 @@ def which_published(plant: Plant, days: Sequence[date], shifts: Sequence[str]) -
     return found
 
 
-def remake(plant: Plant, named: Sequence[Named]) -> Outcome:
+def remake(
+    plant: Plant, named: Sequence[Named], after_each: Callable[[Remade], object] = lambda _: None
+) -> Outcome:
     """Make the pages of shifts anew, then the index; a shift that is damaged stops no other.
+
+    Parameters
+    ----------
+    after_each : callable
+        Is told what became of each shift as soon as it is known.
 
     Raises
     ------
@@ -115,6 +122,7 @@ def remake(plant: Plant, named: Sequence[Named]) -> Outcome:
             remade.append(Remade(day, shift, _remade(plant, day, shift, templates)))
         except StorageError as error:
             remade.append(Remade(day, shift, None, error))
+        after_each(remade[-1])
     try:
         rebuild_index(plant, templates)
     except StorageError as error:  # of a shift that nobody may have asked for

@@ -29,12 +29,13 @@ from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 from prefect.states import Scheduled
 
-from flows.deployments import deployments_of
+from flows.automations import ensure_automations
+from flows.catching_up import start_catch_up
+from flows.deployments import deployments_of, remove_old_schedules
 from qc.errors import ShiftmixError
 from qc.plant import Plant
+from qc.wording import plural
 
-# Beside the inspections that a plant allows side by side: pages made anew, a run from the form.
-MORE_RUNS = 2
 AGAIN = 5.0  # seconds before a server that is away is tried again
 CANCEL_LIMIT = 10.0  # seconds in which runs that are under way are told to the server as cancelled
 PUT_BACK_LIMIT = 5.0  # seconds in which runs that were not begun are scheduled again
@@ -59,8 +60,9 @@ def reachable() -> str:
 class RunnerThread:
     """Registers a plant's deployments, and runs what Prefect schedules of them."""
 
-    def __init__(self, plant: Plant) -> None:
+    def __init__(self, plant: Plant, notify_url: str = "") -> None:
         self._plant = plant
+        self._notify_url = notify_url
         self._thread = threading.Thread(target=self._go, name="runner", daemon=True)
         self._registered = threading.Event()
         self._stopping = threading.Event()
@@ -114,14 +116,20 @@ class RunnerThread:
         self._loop = asyncio.get_running_loop()
         runner = Runner(
             name="shiftmix",
-            limit=self._plant.operation.runs_at_once + MORE_RUNS,
+            limit=self._plant.operation.runs_at_once,
             # Shifts go on while nobody serves: they are scheduled, and run late.
             pause_on_shutdown=False,
         )
+        await asyncio.to_thread(remove_old_schedules, self._plant)
         self._deployments = [
             await runner.aadd_deployment(deployment) for deployment in deployments_of(self._plant)
         ]
         await put_back(self._deployments)
+        await asyncio.to_thread(ensure_automations, self._plant, self._notify_url)
+        if not self._registered.is_set():
+            missed = await asyncio.to_thread(start_catch_up, self._plant)
+            if missed:
+                _say(f"{plural(missed, 'missed shift')}: inspected now, oldest first")
         self._runner = runner
         self._task = asyncio.create_task(runner.start())
         if self._away:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from config import load_plant
 from flows.links import REPORTS_URL
+from flows.prefect_settings import NOTIFY_URL, RUN_SETTINGS, SERVER_SETTINGS
 from flows.report_server import is_loopback, is_wildcard, serve_reports, shown_host
 from flows.server import PRIVATE, OwnServer, Place, ended_by_signals, environment, own_server
 from qc.errors import ShiftmixError
@@ -85,7 +86,10 @@ def _serve(
     reports = at_end.enter_context(
         serve_reports(Path(plant.storage), host, reports_port, list(filter(None, names)))
     )
-    at_end.enter_context(environment({**QUIET, **os.environ, **PRIVATE, REPORTS_URL: reports}))
+    # A secret, which the runs need not know.
+    notify_url = os.environ.pop(NOTIFY_URL, "")
+    ours = {**PRIVATE, REPORTS_URL: reports}
+    at_end.enter_context(environment({**QUIET, **RUN_SETTINGS, **os.environ, **ours}))
     own = None
     if not os.environ.get("PREFECT_API_URL"):
         print("starting a Prefect server ...", flush=True)
@@ -96,7 +100,7 @@ def _serve(
     from flows.runner_thread import RunnerThread, reachable
 
     ui = reachable()
-    runner = RunnerThread(plant)
+    runner = RunnerThread(plant, notify_url)
     at_end.callback(runner.stop)
     runner.start()
     print(f"Prefect: {_address(own, host, ui)}")
@@ -125,7 +129,7 @@ def server_settings(host: str, port: int, settings: Mapping[str, str]) -> dict[s
     hosts = {shown_host(host), HOST, "localhost"}
     origins = ",".join(sorted(f"http://{name}:{port}" for name in hosts))
     passed = {name: value for name, value in settings.items() if name.startswith(PASSED_ON)}
-    return {"PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": origins, **passed}
+    return {"PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": origins, **SERVER_SETTINGS, **passed}
 
 
 def _as_client(settings: Mapping[str, str]) -> dict[str, str]:

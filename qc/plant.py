@@ -118,7 +118,7 @@ class Operation:
     catch_up_days : int
         How many days back `shiftmix serve` looks for shifts that nobody inspected.
     runs_at_once : int
-        Inspections that may run side by side.
+        Runs of `shiftmix serve` that may be at work side by side.
     retention_days : int
         Age of a shift from which `shiftmix retention` lists its versions; it deletes nothing.
     reports_url : str

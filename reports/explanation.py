@@ -221,7 +221,7 @@ def _foot(told: Explanation) -> Iterator[str]:
         shifts = ", ".join(f"{one.date} {one.shift}" for one in record.window)
         covers = f"this shift and {shifts}" if shifts else "this shift alone"
         doubt = (
-            "; how many batches are wrong is not promised"
+            "; how many items are in a wrong batch is not promised"
             if record.verdict is Verdict.SUSPECT
             else ""
         )

@@ -31,7 +31,7 @@ from reports.hold_words import (
 from reports.known_view import KnownView, known_of
 from reports.quality_view import QualityView, quality_of
 from reports.trend_view import TrendView, trend_of
-from reports.trust import Check, report_card
+from reports.trust import Check, report_card, trust_in_short
 from reports.view import (
     CountsView,
     FindingView,
@@ -134,6 +134,7 @@ class LinePage:
     findings: tuple[FindingView, ...]
     error: str
     counts: CountsView
+    trust: str
     card: tuple[Check, ...]
     figure: Figure | None
     batches: tuple[BatchRow, ...]
@@ -159,6 +160,7 @@ def line_page(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | N
     names = [line.line.name for line in shift.lines]
     at = names.index(record.line.name)
     drawable = tally is not None and len(tally) > 0
+    card = report_card(record, tally, scale)
     return LinePage(
         header=header_of(shift),
         name=record.line.name,
@@ -171,7 +173,8 @@ def line_page(shift: ShiftRecord, record: LineRecord, evidence: LineEvidence | N
         findings=findings_of(record.findings, shift.reaction, since_of(shift, record)),
         error=_untold_error(record),
         counts=counts_of(record.counts),
-        card=report_card(record, tally, scale),
+        trust=trust_in_short(record, card),
+        card=card,
         figure=draw("fig0", record, tally, scale) if tally is not None and drawable else None,
         batches=tuple(batch_row(record, k, scale) for k in range(len(record.batches))),
         before_this=last_shift(record),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from qc.mixture import Tally
@@ -46,6 +46,27 @@ def report_card(record: LineRecord, tally: Tally | None, scale: Scale) -> tuple[
         checks += [*_sorting(record, record.fit), *_robust(record, record.fit)]
         checks.append(_window(record, record.fit))
     return tuple(checks)
+
+
+def trust_in_short(record: LineRecord, checks: Sequence[Check]) -> str:
+    """Whether the page can be trusted, as a sentence that its report card then bears out."""
+    failed = [check.name for check in checks if check.mark is FAIL]
+    if record.fit is None:
+        return f"No: {_listed(failed) or 'there is no fit'}. No batch is told of any item."
+    if record.verdict is Verdict.SUSPECT:
+        about = f": {_listed(failed)}" if failed else ""
+        return (
+            f"In part: the fit is suspect{about}. What is held is rightly in doubt; of the items "
+            "that are assigned nothing is promised."
+        )
+    if failed:
+        return f"No: {_listed(failed)}."
+    doubts = [check.name for check in checks if check.mark is CAUTION]
+    return f"Yes, with caution about: {_listed(doubts)}." if doubts else "Yes."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(name.lower() for name in names)
 
 
 def _input(record: LineRecord) -> Iterator[Check]:
@@ -147,7 +168,7 @@ def _shape(record: LineRecord, fit: FitRecord) -> Check:
     if record.verdict is Verdict.GOOD:
         small = "real with so many items, and too small to matter"
         return Check(name, PASS, figure, f"{meaning}: {small}".lstrip(": "))
-    return Check(name, CAUTION, figure, f"{meaning}; the shape differs: see findings".lstrip("; "))
+    return Check(name, FAIL, figure, f"{meaning}; the shape differs".lstrip("; "))
 
 
 def _sorting(record: LineRecord, fit: FitRecord) -> Iterator[Check]:

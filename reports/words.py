@@ -109,7 +109,7 @@ def line_sentence(record: LineRecord) -> str:
     ran = [shorten(batch.name, 40) for batch in record.batches if batch.ran]
     which = " and ".join([", ".join(ran[:-1]), ran[-1]] if len(ran) > 1 else ran)
     what = f" {count(len(ran))} of {plural(len(batches), 'batch', 'batches')} ran: {which}."
-    doubt = " The fit is suspect: how many batches are wrong is not promised."
+    doubt = " The fit is suspect: how many items are in a wrong batch is not promised."
     return lead + settled + what + (doubt if record.verdict is Verdict.SUSPECT else "")
 
 

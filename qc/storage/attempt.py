@@ -84,6 +84,22 @@ def begin(plant: Plant, shift: Shift) -> Attempt:
     return Attempt(plant, shift, folder, version, base, pointer)
 
 
+def was_tried(plant: Plant, shift: Shift) -> bool:
+    """Whether an inspection of the shift has ended, however it ended; one that was killed has not.
+
+    Publishing and discarding both take the shift's lock, and its file stays.
+    """
+    return (shift_folder(plant.storage, shift.date, shift.name) / LOCK).exists()
+
+
+def note_tried(plant: Plant, shift: Shift) -> None:
+    """Leave behind what `was_tried` goes by (StorageError if that fails)."""
+    home = shift_folder(plant.storage, shift.date, shift.name)
+    atomic.make_folder(home)
+    with atomic.locked(home / LOCK):
+        pass
+
+
 def unchanged(
     base: PublishedVersion | None,
     line: Line,

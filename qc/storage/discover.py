@@ -56,6 +56,12 @@ class ShiftFiles:
     problems: tuple[Reject, ...]
     line_problems: dict[str, tuple[Reject, ...]]
 
+    @property
+    def has_any(self) -> bool:
+        """Whether there is anything at all of the shift, usable or not."""
+        of_lines = (*self.by_line.values(), *self.line_problems.values())
+        return any(of_lines) or bool(self.unknown_lines or self.problems)
+
 
 def discover(plant: Plant, shift: Shift) -> ShiftFiles:
     """List the files of a shift.

@@ -27,6 +27,7 @@ from qc.storage.attempt import (
 )
 from qc.storage.json_text import canonical, from_json, to_json
 from qc.storage.published import PAGES, FileEntry, LineEntry, Manifest, Pointer, PublishedVersion
+from qc.storage.supersedes import CHANGED, SUPERSEDES, change_between
 
 
 def publish(attempt: Attempt, run: Mapping[str, str], templates_sha256: str = "") -> Published:
@@ -112,7 +113,11 @@ def make_public(attempt: Attempt, manifest: Manifest, run: Mapping[str, str]) ->
         Of all files but run.json, in any order; those of the attempt are sealed.
     """
     run_path = attempt.folder / published.RUN
-    atomic.write_bytes(run_path, canonical({**run, "version": attempt.version}))
+    base = open_base(attempt)
+    told = {**run, "version": attempt.version}
+    if base is not None:
+        told |= {SUPERSEDES: base.version, CHANGED: change_between(base.manifest, manifest)}
+    atomic.write_bytes(run_path, canonical(told))
     files = [*manifest.files, _entry(attempt.folder, run_path)]
     content = to_json(replace(manifest, files=tuple(sorted(files, key=_by_path))))
     atomic.write_bytes(attempt.folder / published.MANIFEST, content)

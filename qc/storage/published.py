@@ -290,10 +290,16 @@ def list_published(root: str | Path) -> tuple[tuple[date, str, str, Path], ...]:
     """Every published shift: date, shift, version and the version's folder; by date and name."""
     return tuple(
         (day, folder.name.removeprefix("shift="), pointer.version, folder / pointer.version)
-        for day, folder in _shift_folders(Path(root))
+        for day, folder in shift_folders(Path(root))
         if (content := read_pointer(folder)) is not None
         and (pointer := from_json(Pointer, content, str(folder / POINTER)))
     )
+
+
+def first_published_day(root: str | Path) -> date | None:
+    """The date of the first published shift; None where nothing is published."""
+    days = (day for day, folder in shift_folders(Path(root)) if (folder / POINTER).exists())
+    return next(days, None)
 
 
 def earlier_versions(root: str | Path, shift: Shift) -> Iterator[PublishedVersion]:
@@ -312,7 +318,7 @@ def earlier_versions(root: str | Path, shift: Shift) -> Iterator[PublishedVersio
 def newest_first(root: str | Path, until: date = date.max) -> Iterator[PublishedVersion]:
     """The published shifts up to a day, by their start, newest first (errors as above)."""
     days: dict[date, list[Path]] = {}
-    for day, folder in _shift_folders(Path(root)):
+    for day, folder in shift_folders(Path(root)):
         if day <= until:
             days.setdefault(day, []).append(folder)
     for day in sorted(days, reverse=True):
@@ -353,7 +359,7 @@ def _start(version: PublishedVersion) -> Any:
     return version.manifest.shift.start, version.manifest.shift.name
 
 
-def _shift_folders(root: Path) -> Iterator[tuple[date, Path]]:
+def shift_folders(root: Path) -> Iterator[tuple[date, Path]]:
     """The folders of shifts, in order of date and name; whatever else lies there is none."""
     if not root.is_dir():
         return

@@ -18,16 +18,24 @@ from qc.storage import atomic, published
 from qc.storage.json_text import from_json, to_json
 from qc.storage.paths import shift_folder
 from qc.storage.published import MANIFEST, RECORD, REPORT, PublishedVersion, version_named
+from qc.storage.supersedes import change_told
 
 SUMMARY = "summary.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """A version that was published before the one that readers see."""
+    """A version that was published before the one that readers see.
+
+    Attributes
+    ----------
+    by : str
+        What the version after it has that it had not; empty where an older release made that one.
+    """
 
     version: str
     report: Path
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,12 @@ class ShiftSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class _Before:
+    version: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Kept:
     """Content of ``summary.json``: of the version with that manifest.
 
@@ -60,7 +74,7 @@ class _Kept:
     size: int
     lines: tuple[LineOutcome, ...]
     urgent: int
-    superseded: tuple[str, ...]
+    superseded: tuple[_Before, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +128,9 @@ def summary_of(root: str | Path, day: date, shift: str) -> ShiftSummary:
     Raises
     ------
     StorageError
-        If nothing is published, or the version's record or manifest, or the manifest of a version
-        before it, is damaged; of a record whose summary is kept, only the size is looked at.
+        If nothing is published, or the version's record, run.json or manifest, or the manifest of
+        a version before it, is damaged; of a record whose summary is kept, only the size is looked
+        at.
     """
     folder = shift_folder(root, day, shift)
     pointer = published.read_pointer(folder)
@@ -131,11 +146,16 @@ def summary_of(root: str | Path, day: date, shift: str) -> ShiftSummary:
         kept.lines,
         kept.urgent,
         tuple(
-            Superseded(name, folder / name / REPORT)
-            for name in kept.superseded
-            if (folder / name / MANIFEST).exists()
+            Superseded(before.version, folder / before.version / REPORT, before.by)
+            for before in kept.superseded
+            if (folder / before.version / MANIFEST).exists()
         ),
     )
+
+
+def outcomes_of(version: PublishedVersion) -> tuple[LineOutcome, ...]:
+    """What became of each line (StorageError if the version's record is damaged)."""
+    return tuple(line.outcome() for line in version.part_of_record(_Record).lines)
 
 
 def _kept(folder: Path, manifest_sha256: str) -> _Kept | None:
@@ -163,11 +183,12 @@ def _worked_out(version: PublishedVersion) -> _Kept:
     )
 
 
-def _superseded(version: PublishedVersion) -> tuple[str, ...]:
+def _superseded(version: PublishedVersion) -> tuple[_Before, ...]:
     """The versions before this one, as each manifest names the one before, while they are kept."""
-    found: list[str] = []
+    found: list[_Before] = []
     home, shift = version.folder.parent, version.manifest.shift
     while (name := version.manifest.supersedes) and (home / name / MANIFEST).exists():
+        by = change_told(version)
         version = version_named(home.parents[1], shift.date, shift.name, name)
-        found.append(name)
+        found.append(_Before(name, by))
     return tuple(found)

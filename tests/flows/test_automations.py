@@ -22,9 +22,9 @@ from prefect.events.filters import EventFilter, EventNameFilter
 import flows.server
 from config import load_plant
 from flows.alerts import HOLD, tell_missing
-from flows.automations import HEARTBEAT, KILLED, NOTIFY_URL, ensure_automations
+from flows.automations import HEARTBEAT, KILLED, ensure_automations
 from flows.inspecting import run_flow
-from flows.prefect_settings import EVENTS_KEPT, RUNS_KEPT, SERVER_SETTINGS, SILENCE
+from flows.prefect_settings import EVENTS_KEPT, NOTIFY_URL, RUNS_KEPT, SERVER_SETTINGS, SILENCE
 from flows.server import prefect_server
 from qc.errors import ConfigError
 from qc.plant import Plant, Shift

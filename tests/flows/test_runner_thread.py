@@ -57,6 +57,9 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> type[FakeRunner]:
     monkeypatch.setattr(runner_thread, "Runner", kind)
     monkeypatch.setattr(runner_thread, "deployments_of", lambda _plant: [object()])
     monkeypatch.setattr(runner_thread, "put_back", nothing)
+    monkeypatch.setattr(runner_thread, "remove_old_schedules", lambda _plant: None)
+    monkeypatch.setattr(runner_thread, "ensure_automations", lambda _plant, _url: None)
+    monkeypatch.setattr(runner_thread, "start_catch_up", lambda _plant: 0)
     monkeypatch.setattr(runner_thread, "AGAIN", 0.01)
     return kind
 
@@ -81,7 +84,7 @@ def test_a_runner_that_gives_up_is_begun_anew_and_told(
     assert len(runner.made) == 4
     assert "runner" not in {each.name for each in threading.enumerate()}
     assert {made["pause_on_shutdown"] for made in runner.made} == {False}
-    assert runner.made[0]["limit"] > plant.operation.runs_at_once
+    assert runner.made[0]["limit"] == plant.operation.runs_at_once
 
 
 def test_a_server_that_does_not_take_the_deployments_ends_the_start(

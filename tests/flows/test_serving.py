@@ -15,10 +15,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
@@ -27,6 +29,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from config import EXAMPLE, load_plant
 from flows import serving
 from flows.deployments import deployments_of
+from flows.prefect_settings import SERVER_SETTINGS
 from flows.runner_thread import put_back
 from qc.errors import ShiftmixError
 from qc.storage import list_published
@@ -157,8 +160,12 @@ class Service:
 
         return until(look, f"an answer to {path}")[0]
 
-    def deployment(self, name: str) -> dict[str, Any]:
-        (found,) = self.post("deployments/filter", {"deployments": {"name": {"any_": [name]}}})
+    def deployment(self, name: str, flow: str = "inspect-shift") -> dict[str, Any]:
+        query = {
+            "deployments": {"name": {"any_": [name]}},
+            "flows": {"name": {"any_": [flow]}},
+        }
+        (found,) = self.post("deployments/filter", query)
         return dict(found)
 
     def run(self, deployment: str, shift: str, **more: Any) -> str:
@@ -188,13 +195,16 @@ def is_healthy(api: str) -> bool:
         return False
 
 
-def plant_in(folder: Path, simulated: Path, name: str) -> Path:
-    """A copy of the small Springfield under another name."""
+def plant_in(folder: Path, simulated: Path, name: str, catch_up_days: int = 0) -> Path:
+    """A copy of the small Springfield under another name, which makes up for nothing it missed."""
     shutil.copytree(simulated, folder)
     config = folder / "plant.toml"
     text = config.read_text(encoding="utf-8")
     assert 'name = "Springfield"' in text
-    config.write_text(text.replace('name = "Springfield"', f'name = "{name}"', 1), "utf-8")
+    text = text.replace('name = "Springfield"', f'name = "{name}"', 1)
+    assert "catch_up_days = 7" in text
+    text = text.replace("catch_up_days = 7", f"catch_up_days = {catch_up_days}")
+    config.write_text(text, "utf-8")
     return config
 
 
@@ -323,6 +333,27 @@ def test_another_plant_joins_and_ctrl_c_leaves_nothing_of_it(
 
 
 @pytest.mark.server
+def test_missed_shifts_are_made_up_for_at_the_start(service: Service, simulated: Path) -> None:
+    config = plant_in(service.folder / "capital", simulated, "Capital", catch_up_days=3)
+    plant = load_plant(config)
+    day = datetime.now(ZoneInfo(plant.time_zone)).date() - timedelta(days=2)
+    truth = service.folder / "capital/truth"
+    shifts = write_simulation(plant, first_day=day, items_per_shift=300, truth=truth)
+    command = [*SHIFTMIX, "serve", "--config", str(config), "--reports-port", str(free_port())]
+    serve = service.start(command, service.folder, **service.as_client())
+    serve.says("missed shifts: inspected now, oldest first")
+
+    def published() -> bool:
+        return {(day, name) for day, name, _, _ in list_published(plant.storage)} == {
+            (shift.date, shift.name) for shift in shifts
+        }
+
+    until(published, "the missed shifts published")
+    serve.process.terminate()
+    assert serve.process.wait(LONG) == 0, serve.said()
+
+
+@pytest.mark.server
 def test_sigterm_leaves_no_process(service: Service) -> None:
     serve = service.started[0]
     assert len(marked(serve.mark)) > 1
@@ -425,7 +456,10 @@ def test_settings_of_a_person_reach_the_server_and_no_others() -> None:
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": "http://127.0.0.1:4200,http://localhost:4200",
         "PREFECT_SERVER_API_AUTH_STRING": "qc:x",
         "PREFECT_API_DATABASE_CONNECTION_URL": "sqlite://",
+        **SERVER_SETTINGS,
     }
+    kept = {"PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "86400"}
+    assert serving.server_settings("127.0.0.1", 4200, kept).items() >= kept.items()
 
 
 def test_prefect_yaml_says_of_the_example_what_serve_registers() -> None:

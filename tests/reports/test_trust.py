@@ -9,7 +9,8 @@ import pytest
 
 from qc.records import LineRecord, Robust, Verdict
 from reports.formatting import THIN, Scale
-from reports.trust import CAUTION, PASS, UNKNOWN, Check, report_card
+from reports.trust import CAUTION, FAIL, PASS, UNKNOWN, Check, report_card, trust_in_short
+from tests.reports import samples
 from tests.reports.samples import RODS, mixed
 
 SUSPECT, _ = mixed(RODS, 5, 2000, (0.5, 0.5), (25.0, 25.9), (0.1, 0.12), verdict=Verdict.SUSPECT)
@@ -58,3 +59,19 @@ def test_where_no_tails_are_heavier_no_degrees_are_named() -> None:
     assert check.mark is UNKNOWN
     assert "nothing says that they make it suspect" in check.meaning
     assert "inf" not in check.meaning
+
+
+def test_the_answer_stands_before_the_checks():
+    """Good, good with doubts, suspect, failed and without a fit; `report_card` bears each out."""
+    fine = Check("Files", PASS, "1 file", "")
+    doubt = Check("Gauge", CAUTION, "step 1 mm", "")
+    bad = Check("Fit follows the data", FAIL, "p < 0.001", "")
+    good = replace(samples.pins()[0], verdict=Verdict.GOOD)
+    suspect = replace(good, verdict=Verdict.SUSPECT)
+    assert trust_in_short(good, [fine]) == "Yes."
+    assert trust_in_short(good, [fine, doubt]) == "Yes, with caution about: gauge."
+    assert trust_in_short(good, [doubt, bad]) == "No: fit follows the data."
+    said = trust_in_short(suspect, [bad])
+    assert said.startswith("In part: the fit is suspect: fit follows the data. What is held")
+    nothing = replace(good, fit=None)
+    assert trust_in_short(nothing, [bad]).startswith("No: fit follows the data. No batch")
