@@ -126,10 +126,10 @@ class RunnerThread:
         ]
         await put_back(self._deployments)
         await asyncio.to_thread(ensure_automations, self._plant, self._notify_url)
-        if not self._registered.is_set():
-            missed = await asyncio.to_thread(start_catch_up, self._plant)
-            if missed:
-                _say(f"{plural(missed, 'missed shift')}: inspected now, oldest first")
+        # What was under way when a server went away for long was ended with the runner.
+        missed = await asyncio.to_thread(start_catch_up, self._plant)
+        if missed:
+            _say(f"{plural(missed, 'missed shift')}: inspected now, oldest first")
         self._runner = runner
         self._task = asyncio.create_task(runner.start())
         if self._away:

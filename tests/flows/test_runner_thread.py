@@ -59,7 +59,8 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> type[FakeRunner]:
     monkeypatch.setattr(runner_thread, "put_back", nothing)
     monkeypatch.setattr(runner_thread, "remove_old_schedules", lambda _plant: None)
     monkeypatch.setattr(runner_thread, "ensure_automations", lambda _plant, _url: None)
-    monkeypatch.setattr(runner_thread, "start_catch_up", lambda _plant: 0)
+    missed = iter([0, 2])  # at the start, and when the server is there again
+    monkeypatch.setattr(runner_thread, "start_catch_up", lambda _plant: next(missed, 0))
     monkeypatch.setattr(runner_thread, "AGAIN", 0.01)
     return kind
 
@@ -77,6 +78,7 @@ def test_a_runner_that_gives_up_is_begun_anew_and_told(
     again = "shiftmix: runs are started again"
     assert capsys.readouterr().err.splitlines() == [
         f"{away}Service exceeded error threshold.",
+        "shiftmix: 2 missed shifts: inspected now, oldest first",
         again,
         f"{away}still away",
         again,
