@@ -11,6 +11,7 @@ CODES = (
     "batch.drift",
     "batch.empty",
     "batch.merged",
+    "batch.none_run",
     "batch.not_resolved",
     "batch.not_run",
     "batch.prior_pull",

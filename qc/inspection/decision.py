@@ -104,6 +104,9 @@ def decide(
     if fitted.fit.failed:
         nothing = nothing_decided(len(tally), Reason.FIT_FAILED)
         return _undecided(fitted, nothing, together, used, findings)
+    if not any(fitted.ran(b) for b in range(len(line.batches))):
+        nothing = nothing_decided(len(tally), Reason.FIT_FAILED)
+        return _undecided(None, nothing, together, used, [*findings, _none_ran(line, tally)])
     test = goodness(together, fitted.fit.mixture)
     judged, fitted, doubts = judge_fit(together, line, fitted, test)
     findings.extend(doubts)
@@ -120,6 +123,17 @@ def decide(
         tuple(used),
         tuple(findings),
     )
+
+
+def _none_ran(line: Line, tally: Tally) -> Finding:
+    unit = line.unit
+    sentence = (
+        f"None of the configured batches was run: the {grouped(round(tally.n))} readings, "
+        f"from {tally.values[0]:.6g} to {tally.values[-1]:.6g} {unit}, do not gather where one of "
+        "them may lie."
+    )
+    remedy = "Check the gauge and its unit, and nominal and max_drift in plant.toml"
+    return Finding("batch.none_run", Severity.ACTION, sentence, remedy=remedy)
 
 
 def _undecided(

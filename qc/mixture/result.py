@@ -111,12 +111,13 @@ class Fit(FitEvidence[Answer]):
         mixture, se = self.mixture, self.standard_errors
         w, m, s = mixture.weights, mixture.means[:, 0], mixture.sds
         both = np.array([-Z95, Z95])
-        with np.errstate(divide="ignore", invalid="ignore"):
+        # What the readings hardly tell has an interval without an end.
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             logit = np.log(w / (1 - w))[:, None] + both * (se.weights / (w * (1 - w)))[:, None]
             log_sd = np.log(s)[:, None] + both * (se.sds / s)[:, None]
-        return Intervals(
-            1.0 / (1.0 + np.exp(-logit)), m[:, None] + both * se.means[:, None], np.exp(log_sd)
-        )
+            return Intervals(
+                1.0 / (1.0 + np.exp(-logit)), m[:, None] + both * se.means[:, None], np.exp(log_sd)
+            )
 
     def posterior(self, readings: ArrayLike) -> tuple[Floats, Floats]:
         """Posterior of each batch, averaged over the uncertainty of the fit.

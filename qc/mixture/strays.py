@@ -37,7 +37,8 @@ def with_levels(
 ) -> Background:
     """The background with its levels among and beyond the batches of a fitted mixture.
 
-    It stays uniform where the batches leave no room for one of the two levels.
+    It stays uniform where the batches leave no room for one of the two levels, or where no batch
+    has a share.
 
     Parameters
     ----------
@@ -50,6 +51,8 @@ def with_levels(
         z = (x - location) / scale.
     """
     live = theta.weights[: theta.k] > 0
+    if not live.any():
+        return background
     means, sds = theta.means[live], theta.sds[live]
     low, high = ((edge - location) / scale for edge in (background.low, background.high))
     first = max(low, float((means - AMONG * sds).min()))

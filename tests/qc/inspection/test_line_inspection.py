@@ -307,3 +307,22 @@ def test_a_guard_band_leaves_what_is_near_a_limit_unproven() -> None:
     assert result.record.counts.unproven == between.sum() > 0
     assert result.record.counts.nonconforming == (away > 0.6).sum()
     assert "items.unproven" in codes(result)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        mixed(500, 3, (1.0, 25.0, 0.2)),
+        np.round(np.random.default_rng(0).uniform(20.0, 29.0, 500), 2),
+    ],
+    ids=["one size elsewhere", "no size at all"],
+)
+def test_readings_where_no_batch_may_lie_are_held_and_the_configuration_is_doubted(
+    values: np.ndarray,
+) -> None:
+    record = inspect(line(10.0, 11.2), values).record
+    assert record.status is LineStatus.NOT_ASSESSED
+    assert (record.counts.unassessed, record.counts.assigned) == (500, 0)
+    (finding,) = [one for one in record.findings if one.code == "batch.none_run"]
+    assert f"from {values.min():.6g} to {values.max():.6g} mm" in finding.sentence
+    assert "nominal" in finding.remedy
