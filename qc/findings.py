@@ -18,6 +18,7 @@ CODES = (
     "batch.regions",
     "batch.sd_at_edge",
     "batch.unknown_size",
+    "decided.amended",
     "decided.in_doubt",
     "decided.not_held",
     "decided.not_judged",
