@@ -114,6 +114,10 @@ def test_the_payload_has_all_that_a_call_needs(
     (hold,) = (one for one in told if one.event == HOLD)
     assert json.loads(json.dumps(hold.payload, allow_nan=False)) == hold.payload
     line = outcome.record.lines[1]
+    said = (
+        "1 of the 799 items with a valid reading are held (0.1\u202f%), more than the "
+        "0.05\u202f% that the plant's policy allows."
+    )
     assert hold.payload | {"findings": []} == {
         "plant": "Springfield",
         "date": "2026-11-20",
@@ -121,9 +125,8 @@ def test_the_payload_has_all_that_a_call_needs(
         "line": "B",
         "status": "action",
         "verdict": "good",
-        "sentence": "1 of 799 items are held (0.1 %), more than the 0.05 % that the policy allows.",
-        "headline": "Springfield 2026-11-20 early, line B: 1 of 799 items are held (0.1 %), more "
-        "than the 0.05 % that the policy allows.",
+        "sentence": said,
+        "headline": f"Springfield 2026-11-20 early, line B: {said}",
         "findings": [],
         "figures": {
             "items": {"value": 799, "unit": "items"},

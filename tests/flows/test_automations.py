@@ -159,8 +159,8 @@ def test_an_exceeded_hold_calls_with_line_count_and_link(
     call = receiver.call(event=HOLD)
     published = load_published(alarming.storage, early.date, early.name)
     assert call == {
-        "text": "Springfield 2026-11-20 early, line B: 1 of 799 items are held (0.1 %), more than "
-        "the 0.05 % that the policy allows.",
+        "text": "Springfield 2026-11-20 early, line B: 1 of the 799 items with a valid reading are "
+        "held (0.1\u202f%), more than the 0.05\u202f% that the plant's policy allows.",
         "event": "shiftmix.hold.exceeded",
         "plant": "Springfield",
         "date": "2026-11-20",

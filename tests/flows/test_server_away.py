@@ -17,6 +17,7 @@ from flows.one_shift import inspect
 from flows.server import prefect_server
 from qc.plant import Plant, Shift
 from qc.storage import list_published, load_published, read_published
+from tests.flows.conftest import free_port
 
 pytestmark = pytest.mark.server
 
@@ -116,7 +117,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_server_that_is_not_there_is_named_and_nothing_is_written(
     plant: Plant, early: Shift, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{flows.server._free_port()}/api")
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
     done = inspected(plant, early, os.getpid(), "never")
     assert done.returncode == 1
     assert "no Prefect server answers at http://127.0.0.1" in done.stderr

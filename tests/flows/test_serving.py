@@ -34,6 +34,7 @@ from flows.runner_thread import put_back
 from qc.errors import ShiftmixError
 from qc.storage import list_published
 from qc.storage.simulated import write_simulation
+from tests.flows.conftest import free_port
 
 ROOT = Path(__file__).parents[2]
 SHIFTMIX = [sys.executable, "-c", "from flows.cli import main; main()"]
@@ -62,12 +63,6 @@ def until(look: Callable[[], Found | None], what: str, limit: float = LONG) -> F
             return found
         time.sleep(0.3)
     raise AssertionError(f"not within {limit} s: {what}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def marked(mark: str) -> dict[int, str]:
