@@ -28,7 +28,7 @@ wheels: $(STAMP)
 	cp constraints.txt prefect.yaml wheels/
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
