@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from datetime import datetime
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from types import FrameType
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -423,4 +425,16 @@ def main() -> None:
         # A terminal that cannot show a sign shows a question mark, and the command goes on.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
+    unwind_when_asked()
     app()
+
+
+def unwind_when_asked() -> None:
+    """Let a polite kill or a closed terminal end the run as an error would: it clears up first."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` leaves it
+            signal.signal(number, _leave)
+
+
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)

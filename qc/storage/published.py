@@ -6,6 +6,7 @@ Nothing here lists a version's folder: a file that no manifest names does not ex
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -283,7 +284,7 @@ def list_published(root: str | Path) -> tuple[tuple[date, str, str, Path], ...]:
     """Every published shift: date, shift, version and the version's folder; by date and name."""
     return tuple(
         (day, folder.name.removeprefix("shift="), pointer.version, folder / pointer.version)
-        for day, folder in _shift_folders(Path(root))
+        for day, folder in shift_folders(Path(root))
         if (content := read_pointer(folder)) is not None
         and (pointer := from_json(Pointer, content, str(folder / POINTER)))
     )
@@ -305,7 +306,7 @@ def earlier_versions(root: str | Path, shift: Shift) -> Iterator[PublishedVersio
 def newest_first(root: str | Path, until: date = date.max) -> Iterator[PublishedVersion]:
     """The published shifts up to a day, by their start, newest first (errors as above)."""
     days: dict[date, list[Path]] = {}
-    for day, folder in _shift_folders(Path(root)):
+    for day, folder in shift_folders(Path(root)):
         if day <= until:
             days.setdefault(day, []).append(folder)
     for day in sorted(days, reverse=True):
@@ -342,11 +343,20 @@ def version_named(root: str | Path, day: date, shift: str, version: str) -> Publ
     return PublishedVersion(folder / version, version, digest, manifest)
 
 
+def run_of(version: PublishedVersion) -> dict[str, str]:
+    """What run.json says of who made a version, and when; empty where it cannot be read."""
+    try:
+        told = json.loads(version.read_bytes(RUN))
+    except (StorageError, ValueError):
+        return {}
+    return {str(key): str(value) for key, value in dict(told).items()}
+
+
 def _start(version: PublishedVersion) -> Any:
     return version.manifest.shift.start, version.manifest.shift.name
 
 
-def _shift_folders(root: Path) -> Iterator[tuple[date, Path]]:
+def shift_folders(root: Path) -> Iterator[tuple[date, Path]]:
     """The folders of shifts, in order of date and name; whatever else lies there is none."""
     if not root.is_dir():
         return
