@@ -122,6 +122,8 @@ def _one_failure(sites: Sites, kind: str, n: int, number: int) -> str:
         end = "told"
         codes = {finding.code for finding in _findings(site)}
         assert codes & {"line.error", "shift.past_unreadable"}, failed
+        assert name in ("open", "listdir"), failed  # a disk that cannot be written is no finding
+        assert not target.endswith(".tmp"), failed
     site.run()
     if end == "told":  # what could be read then is carried on, and its pages say where it is
         assert _contents(site.seen()) == _contents(sites.after[kind]), f"the run after {failed}"

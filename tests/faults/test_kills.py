@@ -8,10 +8,9 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,11 +23,10 @@ from qc.storage import atomic
 from qc.storage.audit import read_audit
 from qc.storage.litter import DEAD_AFTER, alive, sweep
 from tests.faults.failing import Calls, watched
+from tests.faults.processes import FINE, KILLED, LIMIT, ended, forked
 from tests.faults.site import Site, build, quick_folder, remembered, told, with_old_version
 
 SEED = 11
-LIMIT = 60.0  # seconds for a run of a second, on a busy machine
-KILLED, FINE = -signal.SIGKILL, 0
 LONG = [pytest.mark.slow, pytest.mark.torture]
 
 
@@ -45,27 +43,6 @@ def first() -> Iterator[Site]:
 @pytest.fixture
 def site(first: Site, tmp_path: Path) -> Site:
     return first.copied(tmp_path / "site")
-
-
-def forked(work: Callable[[], Any]) -> int:
-    """Begin work in a child of this warm process; returns its number."""
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        signal.alarm(int(LIMIT))
-        work()
-        code = 0
-    except SystemExit as left:
-        code = int(left.code or 0)
-    finally:
-        os._exit(code)
-
-
-def ended(child: int) -> int:
-    """Wait for a child: its exit code, negative for a signal."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 class Deadly(Calls):
