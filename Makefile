@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format clean setup
+.PHONY: demo test torture lint format clean setup
 
 setup: $(STAMP)
 
@@ -18,6 +18,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
+
+# The long forms of the tests on faults, with their figures; half an hour.
+torture: $(STAMP)
+	$(BIN)/python -m pytest -m torture -s $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -296,6 +296,25 @@ def report(
 
 
 @app.command()
+def verify(
+    config: Config = Path("plant.toml"),
+    date: LookIn = None,
+    shift: Annotated[
+        str, typer.Option("--shift", metavar="NAME", help="Name of the shift.  [default: any]")
+    ] = "",
+    json: AsJson = False,
+) -> None:
+    """Read every file of the published versions again, and hold it against its manifest.
+
+    Names what is damaged, missing or not of the version. Exit code 1 if anything is.
+    """
+    from flows.verifying import verify_and_tell
+
+    day = None if date is None else date.date()
+    raise typer.Exit(verify_and_tell(config, day, shift, as_json=json))
+
+
+@app.command()
 def fit(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A Parquet file, or a CSV file with a header.")

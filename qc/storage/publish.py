@@ -71,6 +71,7 @@ def publish(attempt: Attempt, run: Mapping[str, str], templates_sha256: str = ""
         lines,
         tuple(files),
         templates_sha256,
+        "" if attempt.base is None else attempt.base.manifest_sha256,
     )
     return make_public(attempt, manifest, run)
 

@@ -95,6 +95,9 @@ class Manifest:
         What made this version; a line's entry has what inspected it.
     templates_sha256 : str
         Of the plant's own templates; empty where its pages are made of ours alone.
+    supersedes_sha256 : str
+        Of the manifest of the version before; empty where there is none, or where an older release
+        made this one.
     """
 
     plant: str
@@ -104,6 +107,7 @@ class Manifest:
     lines: tuple[LineEntry, ...]
     files: tuple[FileEntry, ...]
     templates_sha256: str = ""
+    supersedes_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
