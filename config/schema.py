@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+CREDENTIALS = re.compile(r"//[^\s\"]*@")  # of an address: messages end in logs
 HUGE = 1e300  # beyond this, squares and sums of readings leave float64
 
 
@@ -201,6 +202,7 @@ def shown(value: Any) -> str:
     written = json.dumps(value, ensure_ascii=False, default=str)
     if not written.isprintable():  # a line separator, say, would tear the message
         written = json.dumps(value, default=str)
+    written = CREDENTIALS.sub("//***@", written)
     written = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}.get(written, written)
     return written if len(written) <= 60 else f"{written[:57]}..."
 

@@ -315,6 +315,43 @@ def verify(
 
 
 @app.command()
+def export(
+    out: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Where to: a name in .parquet or .csv.")
+    ],
+    config: Config = Path("plant.toml"),
+    date: Day = None,
+    shift: ShiftName = "",
+    first: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from", metavar="YYYY-MM-DD", formats=["%Y-%m-%d"], help="First date of a range."
+        ),
+    ] = None,
+    last: Annotated[
+        datetime | None,
+        typer.Option(
+            "--to", metavar="YYYY-MM-DD", formats=["%Y-%m-%d"], help="Last date of a range."
+        ),
+    ] = None,
+    line: Annotated[
+        list[str] | None,
+        typer.Option("--line", metavar="NAME", help="This line only; may be repeated."),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Write the items of a shift, or of a range of dates, into one file, as they are published now.
+
+    Without a range it is one shift, by date and name.
+    """
+    from flows.exporting import Wanted, export_and_tell
+
+    day, begin, end = (None if one is None else one.date() for one in (date, first, last))
+    wanted = Wanted(day, shift, begin, end, tuple(line or ()))
+    raise typer.Exit(export_and_tell(config, wanted, out, as_json=json))
+
+
+@app.command()
 def fit(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A Parquet file, or a CSV file with a header.")

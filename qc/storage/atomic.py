@@ -61,10 +61,10 @@ def write_bytes(path: Path, content: bytes) -> None:
 def make_folder(path: Path) -> None:
     """Create a folder and its missing parents, each entry synced (WriteError if that fails)."""
     try:
-        missing = []
-        while not path.is_dir():
-            missing.append(path)
-            path = path.parent
+        missing, there = [], path
+        while not there.is_dir():
+            missing.append(there)
+            there = there.parent
         for folder in reversed(missing):
             folder.mkdir(FOLDER_MODE, exist_ok=True)
             sync_folder(folder.parent)
