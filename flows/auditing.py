@@ -17,6 +17,7 @@ from qc.storage.audit import append_run
 from qc.storage.litter import Litter, sweep
 from qc.storage.paths import shift_folder
 from qc.storage.published import PublishedVersion, open_version, read_pointer, run_of
+from qc.wording import plural
 
 log = logging.getLogger(__name__)
 
@@ -135,10 +136,10 @@ def _swept(plant: Plant) -> Litter:
         return Litter()
     if litter.attempts or litter.files:
         log.warning(
-            "removed what dead runs left: %d folders of attempts (%s), %d unfinished files",
-            len(litter.attempts),
-            ", ".join(path.name for path in litter.attempts) or "none",
-            len(litter.files),
+            "removed what dead runs left: %s (%s), %s",
+            plural(len(litter.attempts), "folder"),
+            ", ".join(path.name for path in litter.attempts) or "of no attempt",
+            plural(len(litter.files), "unfinished file"),
         )
     for trouble in litter.trouble:
         log.warning("what a dead run left could not be removed: %s", trouble)

@@ -16,6 +16,7 @@ from qc.errors import StorageError, Where
 from qc.records import AuditRecord
 from qc.storage import atomic
 from qc.storage.json_text import from_json, to_json
+from qc.wording import plural
 
 FOLDER = "audit"
 LOCK = ".lock"
@@ -60,9 +61,8 @@ def read_audit(root: str | Path) -> tuple[tuple[KeptRun, ...], tuple[StorageErro
         assert named is not None
         gap = int(named[1]) - number
         if gap != 1:
-            said = (
-                f"{gap - 1} records are missing before it" if gap > 1 else "a second of its number"
-            )
+            missing = f"{plural(gap - 1, 'record')} missing before it"
+            said = missing if gap > 1 else "a second one of its number"
             wrong.append(StorageError(said, Where(str(path)), RESTORE))
         number = int(named[1])
         try:

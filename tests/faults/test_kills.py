@@ -200,7 +200,7 @@ def test_h5_a_later_run_sweeps_dead_attempts_counts_and_tells(
         site.run()
     assert site.versions() == [name for name in published if name != dead.name]
     assert not unfinished.exists()
-    assert f"1 folders of attempts ({dead.name}), 1 unfinished files" in caplog.text
+    assert f"removed what dead runs left: 1 folder ({dead.name}), 1 unfinished file" in caplog.text
     runs, _ = read_audit(site.results)
     assert runs[-1].record.swept == (dead.relative_to(site.results).as_posix(),)
 

@@ -172,7 +172,7 @@ def test_changed_removed_and_inserted_records_of_runs_are_found(results: Path) -
     second.unlink()
     (n, faults) = verify_runs(results)
     assert n == 3
-    assert [f.said for f in faults] == ["1 records are missing before it"]
+    assert [f.said for f in faults] == ["1 record missing before it"]
     digest = hashlib.sha256(content).hexdigest()  # a forged one, named as it must be
     (first.parent / f"{second.name[:8]}-{digest}.json").write_bytes(content)
     (n, faults) = verify_runs(results)
