@@ -19,7 +19,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
 
-# The long forms of the tests on faults, with their figures; half an hour.
+# The long forms of the tests on faults, with their figures.
 torture: $(STAMP)
 	$(BIN)/python -m pytest -m torture -s $(ARGS)
 

@@ -21,7 +21,7 @@ from flows.again import judge_of
 from flows.auditing import recorded
 from flows.index import rebuild_index
 from flows.pages import make_pages
-from flows.publishing import now, started, until_published
+from flows.publishing import now, started, told_with_need, until_published
 from flows.software import software
 from qc.errors import ReadingsError, Where, WriteError
 from qc.findings import Finding, Severity
@@ -121,7 +121,7 @@ def inspect(
     names = tuple(plant.line(name).name for name in lines) or tuple(x.name for x in plant.lines)
     templates = reports.load_templates(plant.templates)
     run = started(run)
-    with recorded(plant, shift, run, names) as keep:
+    with told_with_need(plant, shift), recorded(plant, shift, run, names) as keep:
         record, published = until_published(
             plant,
             shift,

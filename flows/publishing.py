@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import platform
@@ -10,15 +11,17 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
-from qc.errors import REMEDIES, PointerMoved, StorageError, Where
+from qc.errors import REMEDIES, PointerMoved, StorageError, Where, WriteError
 from qc.plant import Plant, Shift
-from qc.storage import Attempt, begin, discard
+from qc.storage import Attempt, begin, discard, discover
 from qc.storage.litter import alive
 
 T = TypeVar("T")
 
+BYTES_OF_LINE = 400_000  # its pages and its share of the tables, beside its items
 TRIES = 5  # a shift whose pointer keeps moving is published by somebody else: give it up
 
 log = logging.getLogger(__name__)
@@ -48,6 +51,26 @@ def until_published(plant: Plant, shift: Shift, make: Callable[[Attempt], T]) ->
                 raise
             log.warning("another run published %s first: starting over", shift)
     raise AssertionError("the last try returns or raises")
+
+
+@contextmanager
+def told_with_need(plant: Plant, shift: Shift) -> Iterator[None]:
+    """Where the disk is full, say how much a version of the shift takes."""
+    try:
+        yield
+    except WriteError as error:
+        cause = error.__cause__
+        if not (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)):
+            raise
+        need = f"A version of {shift} takes about {_need(plant, shift) / 1e6:.1f} MB"
+        raise WriteError(error.what, error.where, f"{error.remedy}. {need}") from cause
+
+
+def _need(plant: Plant, shift: Shift) -> float:
+    """Bytes: what was delivered, compressed as it mostly is, and what pages and tables take."""
+    listed = discover(plant, shift).by_line.values()
+    files = [Path(plant.readings) / name for names in listed for name in names]
+    return sum(file.stat().st_size for file in files) + BYTES_OF_LINE * len(plant.lines)
 
 
 def started(run: Mapping[str, str]) -> dict[str, str]:

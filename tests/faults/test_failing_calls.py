@@ -17,9 +17,9 @@ from qc.errors import ShiftmixError
 from qc.findings import Finding
 from qc.storage import load_published
 from tests.faults.failing import watched
-from tests.faults.site import Site, build, quick_folder, remembered, told, with_old_version
+from tests.faults.small_site import Site, build, quick_folder, remembered, told, with_old_version
 
-SOME = 20  # calls of each kind of site that fail in the default run
+SOME = 40  # calls of each kind of site that fail in the default run
 SEED = 7
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from qc.storage.audit import read_audit
 from qc.storage.litter import DEAD_AFTER, alive, sweep
 from tests.faults.failing import Calls, watched
 from tests.faults.processes import FINE, KILLED, LIMIT, ended, forked
-from tests.faults.site import Site, build, quick_folder, remembered, told, with_old_version
+from tests.faults.small_site import Site, build, quick_folder, remembered, told, with_old_version
 
 SEED = 11
 LONG = [pytest.mark.slow, pytest.mark.torture]
@@ -265,3 +266,31 @@ def test_g5_a_lock_of_a_killed_run_blocks_nobody(site: Site) -> None:
     assert lock.exists()
     assert ended(forked(site.run)) == FINE  # by its alarm it would end, were it blocked
     assert json.loads((site.home / "current.json").read_bytes())["version"] == site.versions()[-1]
+
+
+@pytest.mark.fault("H9")
+def test_h9_files_of_readings_are_never_moved_or_touched(site: Site) -> None:
+    """There is no quarantine to crash in: a refused file stays where it is, and is listed."""
+    readings = site.folder / "readings"
+    (delivered,) = readings.rglob("*.parquet")
+    refused = delivered.with_name("part-1.parquet")
+    refused.write_bytes(delivered.read_bytes()[:500])
+    before = _everything(readings)
+    with watched(site.results) as calls:
+        assert site.run().record.lines[0].counts.refused_files == 1
+    assert _everything(readings) == before
+    for n in range(1, len(calls.made), len(calls.made) // 5):
+        delivered.with_name("part-2.parquet").write_bytes(bytes([n % 256]))  # something new
+        before = _everything(readings)
+        assert ended(forked(partial(_killed_at, site, n))) in (KILLED, FINE)
+        assert _everything(readings) == before
+
+
+def _killed_at(site: Site, n: int) -> None:
+    with watched(site.results, n, kind=Deadly):
+        site.run()
+
+
+def _everything(folder: Path) -> dict[str, tuple[bytes, int]]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}

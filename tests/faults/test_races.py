@@ -20,7 +20,7 @@ from qc import storage
 from qc.errors import PointerMoved, StorageError
 from qc.storage.audit import read_audit
 from tests.faults.processes import FINE, LIMIT, ended, forked
-from tests.faults.site import Site, build, quick_folder, remembered, told, with_old_version
+from tests.faults.small_site import Site, build, quick_folder, remembered, told, with_old_version
 
 LONG = [pytest.mark.slow, pytest.mark.torture]
 

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
-from tests.faults.site import Site, build
+from tests.faults.small_site import Site, build
 
 CANARY = "c4n4ry-5ecret"
 SECRETS = (

@@ -15,7 +15,7 @@ from flows import one_shift
 from flows.one_shift import LineStep, serially
 from qc.errors import StorageError, WriteError
 from tests.faults.processes import FINE, ended, forked
-from tests.faults.site import Site, build, quick_folder, remembered, with_old_version
+from tests.faults.small_site import Site, build, quick_folder, remembered, with_old_version
 
 NOBODY = 65_534
 SMALL = 4  # MB
@@ -91,6 +91,7 @@ def test_i1_a_full_disk_is_told_with_its_room_and_the_old_version_stays(
         assert f"cannot write {Path(str(error.where.path)).name}: No space left" in error.what
         assert error.what.endswith(" MB free")
         assert error.remedy.startswith("Free space on this disk")
+        assert error.remedy.endswith("A version of 2026-11-20 early takes about 0.4 MB")
     ballast.unlink()
     site.run()
     assert site.seen() == undisturbed.seen()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.site import Site, build
+from tests.faults.small_site import Site, build
 
 TRACED = "openat,open,creat,write,pwrite64,writev,fsync,fdatasync,rename,renameat,renameat2,mkdir"
 LINE = re.compile(r"^(\d+)\s+(?:(\w+)\((.*)|<\.\.\. (\w+) resumed>(.*))$")

@@ -15,6 +15,7 @@ import pytest
 
 from flows import one_shift
 from flows.one_shift import inspect
+from flows.publishing import user
 from flows.reporting import remake
 from flows.software import software
 from qc.errors import ReadingsError, StorageError, WriteError
@@ -128,3 +129,34 @@ def test_no_record_is_made_of_storage_that_cannot_be_used(
     with pytest.raises(StorageError, match="local folder only"):
         inspect(replace(plant, storage="s3://bucket/results"), early)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_who_runs_is_told_by_the_system_not_by_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody.else")
+    assert user() == pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
+    assert user() == f"user {2**31 - 7}"
+
+
+@pytest.mark.fault("K8")
+def test_k8_an_old_shift_that_is_run_again_keeps_its_old_version_and_shows_who(
+    plant: Plant, early: Shift
+) -> None:
+    first = inspect(plant, early, ["C"], run={"trigger": "schedule"}).published
+    before = {path: path.read_bytes() for path in first.folder.rglob("*") if path.is_file()}
+    changed = [replace(line, policy=replace(line.policy, min_items=51)) for line in plant.lines]
+    again = replace(plant, lines=tuple(changed))
+    second = inspect(again, early, ["C"], run={"trigger": "by hand"}).published
+    assert second.changed
+    assert all(path.read_bytes() == content for path, content in before.items())
+    manifest = json.loads((second.folder / "manifest.json").read_bytes())
+    assert manifest["supersedes"] == first.version
+    assert manifest["supersedes_sha256"] == first.manifest_sha256
+    scheduled, by_hand = (run.record for run in runs_of(plant))
+    assert [scheduled.run["trigger"], by_hand.run["trigger"]] == ["schedule", "by hand"]
+    assert by_hand.run["user"] == user()
+    assert (scheduled.version, by_hand.version) == (first.version, second.version)
+    assert scheduled.lines[0].config_sha256 != by_hand.lines[0].config_sha256

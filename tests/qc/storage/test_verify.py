@@ -99,6 +99,7 @@ def test_a_manifest_that_leads_out_is_found(results: Path) -> None:
     assert (Wrong.EXTRA, f"{SHIFT}/{version.name}/held.csv") in found
 
 
+@pytest.mark.fault("H8")
 def test_versions_vouch_for_those_before_them(results: Path) -> None:
     """A change of the first version's manifest shows, although no pointer names it any more."""
     (first,) = (results / SHIFT).glob("v*")
