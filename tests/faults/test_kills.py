@@ -192,8 +192,11 @@ def test_h5_a_later_run_sweeps_dead_attempts_counts_and_tells(
 ) -> None:
     unfinished = site.home / ".current.json.0123abcd.tmp"
     unfinished.write_bytes(b"half")
+    half_swept = site.home / ".swept-v0000-0123abcd"  # that sweep was killed, too
+    (half_swept / "items").mkdir(parents=True)
     site.run()
     assert dead.is_dir()  # it may be at work, for all that is known
+    assert not half_swept.exists()
     for path in (dead, unfinished):
         aged(path)
     published = site.versions()

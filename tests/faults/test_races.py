@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -71,16 +71,14 @@ def test_g1_g7_of_runs_at_once_one_version_is_published(
     assert races <= versions <= 3 * races
 
 
-def _works(site: Site) -> list[object]:
+def _works(site: Site) -> list[Callable[[], one_shift.ShiftOutcome | reporting.Outcome]]:
     pages = [(site.shift.date, site.shift.name)]
     return [site.run, site.run, lambda: reporting.remake(site.plant, pages)]
 
 
-def _at(gate: float, work: object) -> None:
+def _at(gate: float, work: Callable[[], one_shift.ShiftOutcome | reporting.Outcome]) -> None:
     time.sleep(max(gate - time.monotonic(), 0))
-    assert callable(work)
-    outcome = work()
-    assert not getattr(outcome, "failed", False) or isinstance(outcome, one_shift.ShiftOutcome)
+    assert not work().failed
 
 
 def _items(seen: dict[str, str] | None) -> dict[str, str]:
