@@ -19,6 +19,7 @@ from flows import one_shift, publishing, reporting
 from qc import storage
 from qc.errors import PointerMoved, StorageError
 from qc.storage.audit import read_audit
+from qc.storage.verify import verify_shifts
 from tests.faults.processes import FINE, LIMIT, ended, forked
 from tests.faults.small_site import Site, build, quick_folder, remembered, told, with_old_version
 
@@ -63,6 +64,8 @@ def test_g1_g7_of_runs_at_once_one_version_is_published(
             assert seen is not None
             assert _items(seen) == _items(alone.seen())
             assert not site.litter()
+            (found,) = verify_shifts(site.results)
+            assert (found.faults, found.notes) == ((), ())  # no version was lost on the way
             versions += len(site.versions()) - 1
             runs, wrong = read_audit(site.results)
             assert not wrong
