@@ -19,9 +19,8 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
 
-# The long forms of the tests on faults, with their figures.
 torture: $(STAMP)
-	$(BIN)/python -m pytest -m torture -s $(ARGS)
+	$(BIN)/python -m pytest -m torture --capture=no $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -100,7 +100,7 @@ COLUMN_PREFIX = matching(
 )
 WEB_ADDRESS = matching(
     r"(https?://[^\s\"<>?#@]{1,200})?",
-    'a web address in quotes that begins with "http://" or "https://", without a name or password',
+    'a web address in quotes that begins with "http://" or "https://", with no user or password',
 )
 ANY_NUMBER = number()
 POSITIVE = number(above=0)

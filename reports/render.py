@@ -46,6 +46,7 @@ from reports.replay_view import ReplayPage
 from reports.shift_view import shift_page
 from reports.view import hold_href, line_href
 
+FOLDER_MODE = 0o750  # of pages, as of all results: not for everybody
 SEAL = '<code id="page-sha256">{}</code>'  # in base.html, empty
 BESIDE = re.compile(r'href="\.\./([a-z]+\.[a-z]+)"')  # a file of the version; no data can say this
 NOWHERE: Mapping[str, str] = MappingProxyType({})
@@ -148,7 +149,7 @@ def write_replay(path: Path, page: ReplayPage, templates: Templates = OURS) -> N
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise cannot_write(path, error) from error
