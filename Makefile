@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo serve wheels test lint format clean setup
+.PHONY: demo serve wheels test torture lint format clean setup
 
 setup: $(STAMP)
 
@@ -29,6 +29,9 @@ wheels: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+
+torture: $(STAMP)
+	$(BIN)/python -m pytest -m torture --capture=no $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

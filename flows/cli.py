@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from datetime import datetime
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from types import FrameType
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -339,6 +341,62 @@ def retention(
 
 
 @app.command()
+def verify(
+    config: Config = Path("plant.toml"),
+    date: LookIn = None,
+    shift: Annotated[
+        str, typer.Option("--shift", metavar="NAME", help="Name of the shift.  [default: any]")
+    ] = "",
+    json: AsJson = False,
+) -> None:
+    """Read every file of the published versions again, and hold it against its manifest.
+
+    Names what is damaged, missing or not of the version. Exit code 1 if anything is.
+    """
+    from flows.verifying import verify_and_tell
+
+    day = None if date is None else date.date()
+    raise typer.Exit(verify_and_tell(config, day, shift, as_json=json))
+
+
+@app.command()
+def export(
+    out: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Where to: a name in .parquet or .csv.")
+    ],
+    config: Config = Path("plant.toml"),
+    date: Day = None,
+    shift: ShiftName = "",
+    first: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from", metavar="YYYY-MM-DD", formats=["%Y-%m-%d"], help="First date of a range."
+        ),
+    ] = None,
+    last: Annotated[
+        datetime | None,
+        typer.Option(
+            "--to", metavar="YYYY-MM-DD", formats=["%Y-%m-%d"], help="Last date of a range."
+        ),
+    ] = None,
+    line: Annotated[
+        list[str] | None,
+        typer.Option("--line", metavar="NAME", help="This line only; may be repeated."),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Write the items of a shift, or of a range of dates, into one file, as they are published now.
+
+    Without a range it is one shift, by date and name.
+    """
+    from flows.exporting import Wanted, export_and_tell
+
+    day, begin, end = (None if one is None else one.date() for one in (date, first, last))
+    wanted = Wanted(day, shift, begin, end, tuple(line or ()))
+    raise typer.Exit(export_and_tell(config, wanted, out, as_json=json))
+
+
+@app.command()
 def fit(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A Parquet file, or a CSV file with a header.")
@@ -506,4 +564,16 @@ def main() -> None:
         # A terminal that cannot show a sign shows a question mark, and the command goes on.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
+    unwind_when_asked()
     app()
+
+
+def unwind_when_asked() -> None:
+    """Let a polite kill or a closed terminal end the run as an error would: it clears up first."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` leaves it
+            signal.signal(number, _leave)
+
+
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from config import load_plant
 from flows.paths import shown
-from flows.publishing import TRIES
+from flows.publishing import TRIES, user
 from flows.settling import settle_shift
 from flows.which_shift import which_shift
 from qc.errors import PointerMoved, StorageError
@@ -176,7 +174,7 @@ def _record(
         plant=version.manifest.plant,
         shift=version.manifest.shift,
         version=version.version,
-        imported_by=_user(),
+        imported_by=user(),
         imported_at=now,
         file=file.name,
         file_sha256=sheet.sha256,
@@ -188,14 +186,6 @@ def _outdated(one: StoredRecord, stored: tuple[StoredRecord, ...]) -> int:
     """How many of its decisions are not the last on their items."""
     last = recorded(stored)
     return sum(last[told.key][-1].record != one.name for told in one.record.decisions)
-
-
-def _user() -> str:
-    """Who runs this process, by the system; its number where the system has no name for it."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"
 
 
 def _published(plant: Plant, shift: Shift, done: Imported) -> Imported:

@@ -10,11 +10,13 @@ from pathlib import Path
 from config import load_plant
 from flows.again import decided_again
 from flows.software import software
+from qc.errors import StorageError
 from qc.inspection.explain import agrees, reckon
 from qc.plant import Plant
 from qc.records import Explanation, Reckoning
 from qc.storage.lookup import FoundItem, find_item, item_sources
 from qc.storage.past import stored_tally
+from qc.storage.published import run_of, version_named
 from reports.explanation import explained
 
 
@@ -39,6 +41,7 @@ def explain(
         shift=found.line.shift,
         version=found.version.version,
         made_by=found.entry.version,
+        run=_run(plant, found),
         software=found.entry.software,
         software_now=software(),
         line=found.line,
@@ -62,6 +65,7 @@ def explained_as_json(told: Explanation) -> str:
         "unit": record.line.unit,
         "version": told.version,
         "made_by": told.made_by,
+        "run": told.run,
         "item": None if told.item is None else asdict(told.item),
         "rejects": [asdict(reject) for reject in told.rejects],
         "sources": [asdict(source) for source in told.sources],
@@ -77,6 +81,17 @@ def explained_as_json(told: Explanation) -> str:
         "software_now": told.software_now,
     }
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _run(plant: Plant, found: FoundItem) -> dict[str, str]:
+    """What run.json says of the version that first had the item's line."""
+    shift, name = found.shift.shift, found.entry.version
+    if name == found.version.version:
+        return run_of(found.version)
+    try:
+        return run_of(version_named(plant.storage, shift.date, shift.name, name))
+    except StorageError:  # the plant has put that version away
+        return {}
 
 
 def _reckoned(plant: Plant, found: FoundItem) -> tuple[Reckoning | None, bool | None]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import reports
+from flows.publishing import told_by_name
 from qc.errors import StorageError
 from qc.plant import Plant
 from qc.storage import list_published, write_index
@@ -24,6 +25,7 @@ MOST_OUTCOMES = 10_000  # lines' results read: hundreds of lines have fewer shif
 Named = tuple[date, str]
 
 
+@told_by_name()
 def rebuild_index(plant: Plant, templates: reports.Templates = reports.OURS) -> Path:
     """Write index.html at the root of the plant's results, from what is published now."""
     root = Path(plant.storage)

@@ -18,11 +18,12 @@ from types import MappingProxyType
 
 import reports
 from flows.again import judge_of
+from flows.auditing import recorded
 from flows.index import rebuild_index
 from flows.pages import make_pages
-from flows.publishing import now, started, until_published
+from flows.publishing import now, started, told_with_need, until_published
 from flows.software import software
-from qc.errors import ReadingsError, Where
+from qc.errors import ReadingsError, Where, WriteError
 from qc.findings import Finding, Severity
 from qc.inspection import failed_line, inspect_line
 from qc.plant import Plant, Shift, config_sha256
@@ -128,11 +129,13 @@ def inspect(
     names = tuple(plant.line(name).name for name in lines) or tuple(x.name for x in plant.lines)
     templates = reports.load_templates(plant.templates)
     run = started(run)
-    record, published = until_published(
-        plant,
-        shift,
-        lambda attempt: _attempt(plant, shift, attempt, names, each_line, templates, run),
-    )
+    with told_with_need(plant, shift), recorded(plant, shift, run, names) as keep:
+        record, published = until_published(
+            plant,
+            shift,
+            lambda attempt: _attempt(plant, shift, attempt, names, each_line, templates, run),
+        )
+        keep(published)
     rebuild_index(plant, templates)
     return ShiftOutcome(record, published, published.folder / "report" / "index.html")
 
@@ -151,6 +154,8 @@ def _attempt(
     history = History(plant, shift)
     outcomes = each_line(partial(inspect_one_line, plant, shift, attempt, files, history), names)
     for name, outcome in zip(names, outcomes, strict=True):
+        if isinstance(outcome, WriteError):
+            raise outcome  # the disk's trouble, not the line's: what was published must stay
         if isinstance(outcome, Exception):
             _write_failure(plant, shift, attempt, name, outcome)
     findings = (*shift_findings(files), *_not_inspected(plant, attempt, names))

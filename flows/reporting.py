@@ -10,6 +10,7 @@ from pathlib import Path
 
 import reports
 from config import load_plant
+from flows.auditing import recorded
 from flows.index import rebuild_index
 from flows.pages import make_pages
 from flows.paths import shown
@@ -161,7 +162,12 @@ def told_as_json(plant: Plant, outcome: Outcome) -> str:
 def _remade(plant: Plant, day: date, name: str, templates: reports.Templates) -> Published:
     shift = current_version(plant.storage, day, name).manifest.shift
     run = started({"trigger": "shiftmix report"})
-    return until_published(plant, shift, lambda attempt: make_pages(attempt, templates, run)[1])
+    with recorded(plant, shift, run) as keep:
+        published = until_published(
+            plant, shift, lambda attempt: make_pages(attempt, templates, run)[1]
+        )
+        keep(published)
+    return published
 
 
 def _shift_json(one: Remade) -> dict[str, object]:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import reports
 from flows.again import judge_of
+from flows.auditing import recorded
 from flows.index import rebuild_index
 from flows.publishing import now, started, until_published
 from flows.software import software
@@ -46,9 +47,11 @@ def settle_shift(
     current_version(plant.storage, shift.date, shift.name)  # says so where there is none
     templates = reports.load_templates(plant.templates)
     run = started(run)
-    published = until_published(
-        plant, shift, lambda attempt: _attempt(plant, attempt, templates, run)
-    )
+    with recorded(plant, shift, run) as keep:
+        published = until_published(
+            plant, shift, lambda attempt: _attempt(plant, attempt, templates, run)
+        )
+        keep(published)
     if published.changed:
         rebuild_index(plant, templates)
     return published

@@ -7,7 +7,22 @@ survives pickling, so that it can cross from a worker process.
 
 from __future__ import annotations
 
+import errno
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
+
+INTACT = "what was published before is intact"
+REMEDIES = {
+    errno.ENOSPC: f"Free space on this disk, then run again; {INTACT}",
+    errno.EDQUOT: f"Raise the quota, then run again; {INTACT}",
+    errno.EFBIG: f"Raise the limit on the size of a file (ulimit -f), then run again; {INTACT}",
+    errno.EIO: f"Look at the disk, it may be failing; then run again; {INTACT}",
+    errno.ENOENT: f"Find out who removed the folder, then run again; {INTACT}",
+    errno.EACCES: "Give the user of this process the right to write there",
+    errno.EPERM: "Give the user of this process the right to write there",
+    errno.EROFS: "Mount the folder so that it can be written, or configure another storage",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,5 +92,23 @@ class StorageError(ShiftmixError):
     """Results cannot be written, read or verified."""
 
 
+class WriteError(StorageError):
+    """A file of the results cannot be written: the disk, its quota or its rights."""
+
+
 class PointerMoved(StorageError):  # noqa: N818 - what happened, and no fault of anybody
     """Another run published this shift since this run read the pointer."""
+
+
+def cannot_write(path: Path, error: OSError) -> WriteError:
+    """The error of ours for a failed write; of a full disk it says how much room there is."""
+    remedy = REMEDIES.get(error.errno or 0, "Look at the disk and the rights, then run again")
+    met = f"cannot write {path.name}: {error.strerror or error}{_room(path, error)}"
+    return WriteError(met, Where(str(path)), remedy)
+
+
+def _room(path: Path, error: OSError) -> str:
+    if error.errno != errno.ENOSPC:
+        return ""
+    there = next((folder for folder in path.parents if folder.is_dir()), None)
+    return "" if there is None else f", {shutil.disk_usage(there).free / 1e6:.1f} MB free"

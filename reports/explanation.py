@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from qc.plant import Line
 from qc.records import (
@@ -234,10 +234,23 @@ def _foot(told: Explanation) -> Iterator[str]:
         yield _source(source)
     carried = "" if told.made_by == told.version else f", first in {told.made_by}"
     yield f"Version: {told.version}{carried}, by {told.software}"
+    yield _run(told.run)
     yield f"Configuration: {record.config_sha256}"
     yield f"Input: {record.input_sha256}"
     if told.agrees is not None:
         yield _check(told)
+
+
+def _run(run: Mapping[str, str]) -> str:
+    """Who or what inspected the line, when and where."""
+    if not run:
+        return "Run: its run.json is not there any more"
+    trigger = run.get("trigger", "an unnamed trigger")
+    said = f"Run: {run.get('run_id', '')} of {run.get('started', 'an unknown time')}"
+    by = f"by {run['user']}" if "user" in run else "by a user who was not recorded"
+    flow = f", flow run {run['flow_run_id']}" if "flow_run_id" in run else ""
+    where = f" on {run['host']}" if "host" in run else ""
+    return f"{said}, {by}{where} ({trigger}{flow})".replace("Run:  of", "Run of")
 
 
 def _source(source: ItemSource) -> str:

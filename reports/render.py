@@ -35,7 +35,7 @@ from jinja2 import (
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from qc.errors import ConfigError, Where
+from qc.errors import ConfigError, Where, cannot_write
 from qc.records import LineEvidence, LineOutcome, LineStatus, ShiftRecord
 from reports.formatting import visible
 from reports.hold_view import hold_sheet
@@ -46,6 +46,7 @@ from reports.replay_view import ReplayPage
 from reports.shift_view import shift_page
 from reports.view import hold_href, line_href
 
+FOLDER_MODE = 0o750  # of pages, as of all results: not for everybody
 SEAL = '<code id="page-sha256">{}</code>'  # in base.html, empty
 # HTML ends these by itself where the next begins; they are a tenth of a page of tables.
 IMPLIED = re.compile(r"</(?:td|th|tr|thead|tbody|tfoot|li|dt|dd)>")
@@ -121,7 +122,7 @@ def write_report(
 
     A line with open holds also gets ``hold-NAME.html``, the sheet to fill in.
 
-    Parameters and errors are those of `pages_of`.
+    Parameters and errors are those of `pages_of`; WriteError if a file cannot be written.
 
     Returns
     -------
@@ -129,9 +130,8 @@ def write_report(
         The files: the shift's page, the lines' pages, the sheets.
     """
     pages = pages_of(record, evidence, templates, places)
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        _write(folder / name, text)
     return tuple(folder / name for name in pages)
 
 
@@ -149,10 +149,16 @@ def render_index(
 
 
 def write_replay(path: Path, page: ReplayPage, templates: Templates = OURS) -> None:
-    """Write the page of a replay, a function of its record byte for byte (errors as `pages_of`)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = _sealed(_render("replay.html", page, templates))
-    path.write_text(text, encoding="utf-8", newline="\n")
+    """Write the page of a replay, a function of its record byte for byte (as `write_report`)."""
+    _write(path, _sealed(_render("replay.html", page, templates)))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def _any_index() -> tuple[list[IndexEntry], list[IndexEntry], list[MissingShift], list[str]]:

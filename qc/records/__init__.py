@@ -5,6 +5,7 @@ of a line's shift that is small: it is published as JSON, and reports are made f
 tally and the held items beside it) today and by any later release.
 """
 
+from qc.records.audit import AuditedLine, AuditRecord, RunOutcome
 from qc.records.course import BatchCourse, Course
 from qc.records.decisions import (
     NONE,
@@ -76,6 +77,8 @@ from qc.records.trend import (
 
 __all__ = [
     "NONE",
+    "AuditRecord",
+    "AuditedLine",
     "Average",
     "BatchCourse",
     "BatchOdds",
@@ -126,6 +129,7 @@ __all__ = [
     "Reject",
     "ReplayRecord",
     "Robust",
+    "RunOutcome",
     "Separation",
     "ShiftPast",
     "ShiftRecord",

@@ -127,6 +127,8 @@ class Explanation:
     ----------
     version : str
         The published version; `made_by` is the one that first had this line.
+    run : dict of str to str
+        Who or what made `made_by`, when and where, as its run.json says; empty where that is gone.
     software, software_now : str
         The code that decided on the item, and the one that explains it.
     item : PublishedItem or None
@@ -144,6 +146,7 @@ class Explanation:
     shift: Shift
     version: str
     made_by: str
+    run: dict[str, str]
     software: str
     software_now: str
     line: LineRecord

@@ -6,27 +6,18 @@ begins with a dot and ends with ``.tmp``; nothing reads such names.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from qc.errors import StorageError, Where
+from qc.errors import cannot_write
 
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
-
-REMEDIES = {
-    errno.ENOSPC: "Free space on this disk, then run again; what was published before is intact",
-    errno.EDQUOT: "Raise the quota, then run again; what was published before is intact",
-    errno.EACCES: "Give the user of this process the right to write there",
-    errno.EPERM: "Give the user of this process the right to write there",
-    errno.EROFS: "Mount the folder so that it can be written, or configure another storage",
-}
 
 
 @contextmanager
@@ -40,7 +31,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
     Raises
     ------
-    StorageError
+    WriteError
         If the file cannot be written, synced or moved; `path` is then as it was.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -53,7 +44,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
                 os.fsync(handle.fileno())
             temporary.replace(path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # what went wrong first is what must be told
+                temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
     except OSError as error:
@@ -61,18 +53,18 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a small file whole (StorageError if that fails)."""
+    """Write a small file whole (WriteError if that fails)."""
     with replacing(path) as handle:
         handle.write(content)
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and its missing parents, each entry synced (StorageError if that fails)."""
+    """Create a folder and its missing parents, each entry synced (WriteError if that fails)."""
     try:
-        missing = []
-        while not path.is_dir():
-            missing.append(path)
-            path = path.parent
+        missing, there = [], path
+        while not there.is_dir():
+            missing.append(there)
+            there = there.parent
         for folder in reversed(missing):
             folder.mkdir(FOLDER_MODE, exist_ok=True)
             sync_folder(folder.parent)
@@ -81,12 +73,12 @@ def make_folder(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the entries of a folder durable (StorageError if that fails)."""
+    """Make the entries of a folder durable (WriteError if that fails)."""
     _sync(path, os.O_DIRECTORY)
 
 
 def seal(path: Path) -> None:
-    """Sync a file that somebody else wrote, and give it our mode (StorageError if that fails)."""
+    """Sync a file that somebody else wrote, and give it our mode (WriteError if that fails)."""
     _sync(path, os.O_NOFOLLOW, FILE_MODE)
 
 
@@ -115,11 +107,3 @@ def _sync(path: Path, flags: int, mode: int | None = None) -> None:
             os.close(handle)
     except OSError as error:
         raise cannot_write(path, error) from error
-
-
-def cannot_write(path: Path, error: OSError) -> StorageError:
-    """The error of ours for a failed write."""
-    remedy = REMEDIES.get(error.errno or 0, "Look at the disk and the rights, then run again")
-    return StorageError(
-        f"cannot write {path.name}: {error.strerror or error}", Where(str(path)), remedy
-    )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from qc.errors import StorageError, Where
+from qc.errors import StorageError, Where, WriteError, cannot_write
 from qc.plant import Line, Plant, Shift
 from qc.records import LineReadings, LineRecord, LineResult, LineStatus, Reject
 from qc.storage import atomic, published, tables
@@ -25,6 +26,8 @@ from qc.wording import grouped
 LOCK = ".lock"
 PARTS = ".parts"  # what each line leaves for assemble; gone before anything is published
 LINE_RECORD = "record.json"
+PROBE = ".probe"
+PROBE_SIZE = 65_536  # bytes; less room than this is enough for no version
 MERGED = (published.HELD, published.TALLIES, published.REJECTS)  # tables that lines share
 
 
@@ -66,7 +69,7 @@ def begin(plant: Plant, shift: Shift) -> Attempt:
     Raises
     ------
     StorageError
-        If the folder cannot be made, or what is published is damaged.
+        If the folder cannot be made or written to, or what is published is damaged.
     """
     home = shift_folder(plant.storage, shift.date, shift.name)
     atomic.make_folder(home)
@@ -81,6 +84,7 @@ def begin(plant: Plant, shift: Shift) -> Attempt:
     version = f"v{number:04d}-{secrets.token_hex(4)}"
     folder = home / version
     atomic.make_folder(folder)
+    probe(folder)
     return Attempt(plant, shift, folder, version, base, pointer)
 
 
@@ -98,6 +102,24 @@ def note_tried(plant: Plant, shift: Shift) -> None:
     atomic.make_folder(home)
     with atomic.locked(home / LOCK):
         pass
+
+
+def probe(folder: Path) -> None:
+    """Write a file and remove it, so that a full or failing disk is met before the work is done.
+
+    Raises
+    ------
+    WriteError
+        If it cannot be written, synced or removed; nothing is left of the attempt then.
+    """
+    path = folder / PROBE
+    try:
+        atomic.write_bytes(path, bytes(PROBE_SIZE))
+        remove(path)
+    except WriteError:
+        with suppress(StorageError):
+            remove(folder)
+        raise
 
 
 def unchanged(
@@ -217,12 +239,14 @@ def is_written(attempt: Attempt, line: str) -> bool:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder, if it is there (StorageError if that fails)."""
+    """Remove a folder or a file, if it is there (WriteError if that fails)."""
     try:
-        if folder.exists():
+        if folder.is_dir():
             shutil.rmtree(folder)
+        else:
+            folder.unlink(missing_ok=True)
     except OSError as error:
-        raise atomic.cannot_write(folder, error) from error
+        raise cannot_write(folder, error) from error
 
 
 def _write_record(parts: Path, record: LineRecord, rejects: tuple[Reject, ...]) -> None:

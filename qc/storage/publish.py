@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from qc.errors import PointerMoved, Where
+from qc.errors import PointerMoved, StorageError, Where
 from qc.records import LineRecord, ShiftRecord
 from qc.storage import atomic, published
 from qc.storage.attempt import (
@@ -72,6 +72,7 @@ def publish(attempt: Attempt, run: Mapping[str, str], templates_sha256: str = ""
         lines,
         tuple(files),
         templates_sha256,
+        "" if attempt.base is None else attempt.base.manifest_sha256,
     )
     return make_public(attempt, manifest, run)
 
@@ -93,9 +94,12 @@ def has_only_pages_to_make(attempt: Attempt) -> bool:
 
 
 def empty(attempt: Attempt) -> None:
-    """Remove what an attempt has assembled, where its base has the same."""
-    remove(attempt.folder)
-    atomic.make_folder(attempt.folder)
+    """Remove what an attempt has assembled, where its base has the same.
+
+    The folder itself stays: it is by its lock that the attempt is known to be alive.
+    """
+    for path in attempt.folder.iterdir():
+        remove(path)
 
 
 def keep_base(attempt: Attempt, base: PublishedVersion) -> Published:
@@ -138,6 +142,12 @@ def write_index(root: str | Path, html: str) -> Path:
 def _swap(attempt: Attempt, pointer: bytes) -> None:
     home = attempt.folder.parent
     with atomic.locked(home / LOCK):
+        if not (attempt.folder / published.MANIFEST).is_file():
+            raise StorageError(
+                "the folder of this attempt has been taken away while it was at work",
+                Where(str(attempt.folder)),
+                "Run again; nothing was published",
+            )
         if published.read_pointer(home) != attempt.pointer:
             # Without its manifest the folder is known to be no version, and may be discarded.
             (attempt.folder / published.MANIFEST).unlink()

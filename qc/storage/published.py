@@ -6,6 +6,7 @@ Nothing here lists a version's folder: a file that no manifest names does not ex
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -94,6 +95,9 @@ class Manifest:
         What made this version; a line's entry has what inspected it.
     templates_sha256 : str
         Of the plant's own templates; empty where its pages are made of ours alone.
+    supersedes_sha256 : str
+        Of the manifest of the version before; empty where there is none, or where an older release
+        made this one.
     """
 
     plant: str
@@ -103,6 +107,7 @@ class Manifest:
     lines: tuple[LineEntry, ...]
     files: tuple[FileEntry, ...]
     templates_sha256: str = ""
+    supersedes_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -353,6 +358,15 @@ def version_named(root: str | Path, day: date, shift: str, version: str) -> Publ
     digest = hashlib.sha256(content).hexdigest()
     manifest = from_json(Manifest, content, str(path))
     return PublishedVersion(folder / version, version, digest, manifest)
+
+
+def run_of(version: PublishedVersion) -> dict[str, str]:
+    """What run.json says of who made a version, and when; empty where it cannot be read."""
+    try:
+        told = json.loads(version.read_bytes(RUN))
+    except (StorageError, ValueError):
+        return {}
+    return {str(key): str(value) for key, value in dict(told).items()}
 
 
 def _start(version: PublishedVersion) -> Any:

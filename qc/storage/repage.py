@@ -129,6 +129,7 @@ def publish_pages(
         base.manifest,
         software=software,
         supersedes=base.version,
+        supersedes_sha256=base.manifest_sha256,
         lines=lines,
         files=(*own_files(attempt.folder), *carried),
         templates_sha256=templates_sha256,

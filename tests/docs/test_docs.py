@@ -28,7 +28,7 @@ from qc import Fit, Mixture, Tally, fit_mixture
 from qc.findings import CODES
 from qc.mixture import fit_tally
 from qc.plant import Batch, Columns, Gauge, Line, Plant, Policy
-from qc.records import LineRecord
+from qc.records import AuditRecord, LineRecord, RunOutcome
 from qc.storage import load_published, read_published
 from qc.storage.schema import OUR_COLUMNS
 from reports.words import line_sentence
@@ -254,6 +254,17 @@ def test_the_file_of_changes_is_one(tmp_path: Path):
     tried = load_trial(tmp_path / "changes.toml", plant).line(plant.line("B"))
     assert (tried.policy.min_posterior, tried.policy.max_misassigned_ppm) == (0.99, 20.0)
     assert [batch.max_drift for batch in tried.batches] == [0.1, 0.05, 0.12]
+
+
+# docs/audit.md
+
+
+def test_the_fields_of_a_run_are_those_that_are_recorded():
+    table = table_below("docs/audit.md", "## The record of runs")
+    assert list(table) == [field.name for field in fields(AuditRecord)]
+    assert all(meaning for (meaning,) in table.values())
+    words = ", ".join(f"`{outcome}`" for outcome in list(RunOutcome)[:-1])
+    assert table["outcome"] == [f"{words} or `{RunOutcome.STOPPED}`"]
 
 
 # docs/report.md

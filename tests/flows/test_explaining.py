@@ -254,3 +254,41 @@ def test_items_without_recorded_ids_are_found_by_file_and_row(published: Path) -
     item = items_of(published, "late").iloc[17]
     (source,) = explain(plant, item["item_id"]).sources
     assert item["item_id"] == f"{source.path}:{source.rows[0]}"
+
+
+def test_the_way_from_an_item_to_its_file_row_run_model_and_configuration(
+    published: Path,
+) -> None:
+    """One command names all that a decision rests on, in words and as JSON."""
+    item = one_of(items_of(published, "late"), "A", disposition="assigned")
+    told = said_of(published, item["item_id"])
+    (version,) = (published.parent / "results").glob("date=*/shift=late/v*")
+    run = json.loads((version / "run.json").read_bytes())
+    assert told["run"] == run
+    assert {"run_id", "user", "host", "started", "trigger"} <= set(run) | {"trigger"}
+    (source,) = told["sources"]
+    plant = load_plant(published)
+    table = pd.read_parquet(Path(plant.readings) / source["path"])
+    assert table["item_id"].iloc[source["rows"][0]] == item["item_id"]
+    assert told["version"] == version.name
+    manifest = json.loads((version / "manifest.json").read_bytes())
+    (line,) = (line for line in manifest["lines"] if line["line"] == "A")
+    assert (told["config_sha256"], told["input_sha256"]) == (
+        line["config_sha256"],
+        line["input_sha256"],
+    )
+    done = shiftmix("explain", "-c", published, "--item", item["item_id"])
+    for words in ("Source: ", "Version: ", "Fit: ", "Configuration: ", "Input: "):
+        assert f"\n{words}" in done.stdout
+    assert f"\nRun: {run['run_id']} of {run['started']}, by {run['user']} on {run['host']}" in (
+        done.stdout
+    )
+
+
+def test_a_run_whose_version_was_put_away_is_not_named(published: Path) -> None:
+    item = one_of(items_of(published, "late"), "A", disposition="assigned")
+    (run,) = (published.parent / "results").glob("date=*/shift=late/v*/run.json")
+    run.unlink()
+    done = shiftmix("explain", "-c", published, "--item", item["item_id"])
+    assert done.exit_code == 0, done.output
+    assert "Run: its run.json is not there any more" in done.stdout

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.links import REPORTS_URL, url_of
+from qc.errors import ConfigError
 from qc.plant import Operation, Plant
 
 
@@ -31,3 +32,12 @@ def test_a_file_elsewhere_has_no_address(plant: Plant, monkeypatch: pytest.Monke
     monkeypatch.setenv(REPORTS_URL, "http://127.0.0.1:4280")
     with pytest.raises(ValueError, match="not in the subpath"):
         url_of(plant, Path(plant.readings) / "x.parquet")
+
+
+def test_an_address_with_a_password_is_refused_and_not_repeated(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(REPORTS_URL, "http://user:canary@127.0.0.1:4280")
+    with pytest.raises(ConfigError, match=REPORTS_URL) as met:
+        url_of(plant, Path(plant.storage) / "index.html")
+    assert "canary" not in str(met.value)

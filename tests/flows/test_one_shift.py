@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from flows import one_shift, publishing
 from flows.one_shift import LineStep, inspect, serially
-from qc.errors import ConfigError, PointerMoved, ReadingsError, StorageError
+from qc.errors import ConfigError, PointerMoved, ReadingsError, StorageError, WriteError
 from qc.findings import Severity
 from qc.plant import Plant, Shift
 from qc.records import LineStatus
-from qc.storage import read_published
+from qc.storage import Attempt, read_published
 
 
 def rows_in(plant: Plant, line: str, shift: Shift) -> int:
@@ -207,9 +210,33 @@ def test_trouble_with_the_report_leaves_the_published_version_alone(
     assert json.loads(current.read_bytes())["version"] == published.version
 
 
+@pytest.mark.fault("I1")
+def test_a_disk_that_is_full_while_a_line_is_written_is_no_fault_of_the_line(
+    plant: Plant, early: Shift, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line in error would be published in the place of the good one."""
+    published = inspect(plant, early, ["C"]).published
+    write_line = one_shift.write_line
+
+    def full(attempt: Attempt, *args: Any) -> None:
+        if args[1].record.line.name == "C":
+            raise WriteError("no space left")
+        write_line(attempt, *args)
+
+    monkeypatch.setattr(one_shift, "write_line", full)
+    monkeypatch.setattr(one_shift, "software", lambda: "another code")
+    with pytest.raises(WriteError, match="no space left"):
+        inspect(plant, early, ["A", "C"])
+    assert versions(plant, early) == [published.version]
+    current = Path(plant.storage) / f"date={early.date}/shift=early/current.json"
+    assert json.loads(current.read_bytes())["version"] == published.version
+
+
 def test_run_json_names_the_run(plant: Plant, early: Shift) -> None:
     outcome = inspect(plant, early, ["C"], run={"trigger": "a test"})
     run = json.loads((outcome.published.folder / "run.json").read_bytes())
+    assert run["user"] == pwd.getpwuid(os.getuid()).pw_name
+    assert len(run["run_id"]) == 16
     assert run["trigger"] == "a test"
     assert run["started"] <= run["ended"]
 

@@ -1,0 +1,104 @@
+"""The record of runs, below ``audit/`` of the results: one file a run, added and never changed.
+
+Files are named by a counter and by the hash of their content, and each has the hash of the one
+before it: what was changed, removed or put in between is found by `read_audit`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from qc.errors import StorageError, Where
+from qc.records import AuditRecord
+from qc.storage import atomic
+from qc.storage.json_text import from_json, to_json
+from qc.wording import plural
+
+FOLDER = "audit"
+LOCK = ".lock"
+NAME = re.compile(r"(\d{8,})-([0-9a-f]{64})\.json")
+PER_FOLDER = 1000  # records of a folder, so that the last one is found without listing them all
+RESTORE = "Somebody changed the record of runs: restore it from a backup"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRun:
+    """A record as it lies on the disk."""
+
+    path: Path
+    sha256: str
+    record: AuditRecord
+
+
+def append_run(root: str | Path, record: AuditRecord) -> KeptRun:
+    """Add a run as the next one (its `number` and `previous` are set here; WriteError)."""
+    home = Path(root) / FOLDER
+    atomic.make_folder(home)
+    with atomic.locked(home / LOCK):
+        last = _last(home)
+        number, previous = (0, None) if last is None else last
+        number += 1
+        content = to_json(replace(record, number=number, previous=previous))
+        digest = hashlib.sha256(content).hexdigest()
+        folder = home / f"{number // PER_FOLDER:05d}"
+        atomic.make_folder(folder)
+        path = folder / f"{number:08d}-{digest}.json"
+        atomic.write_bytes(path, content)
+    return KeptRun(path, digest, replace(record, number=number, previous=previous))
+
+
+def read_audit(root: str | Path) -> tuple[tuple[KeptRun, ...], tuple[StorageError, ...]]:
+    """All runs in their order, and what is wrong with their records."""
+    runs: list[KeptRun] = []
+    wrong: list[StorageError] = []
+    number, previous = 0, None
+    for path in _records(Path(root) / FOLDER):
+        named = NAME.fullmatch(path.name)
+        assert named is not None
+        gap = int(named[1]) - number
+        if gap != 1:
+            missing = f"{plural(gap - 1, 'record')} missing before it"
+            said = missing if gap > 1 else "a second one of its number"
+            wrong.append(StorageError(said, Where(str(path)), RESTORE))
+        number = int(named[1])
+        try:
+            run = _read(path, named[2])
+        except StorageError as error:
+            wrong.append(error)
+        else:
+            runs.append(run)
+            if gap == 1 and run.record.previous != previous:
+                told = "it does not follow the record before it"
+                wrong.append(StorageError(told, Where(str(path)), RESTORE))
+        previous = named[2]
+    return tuple(runs), tuple(wrong)
+
+
+def _read(path: Path, sha256: str) -> KeptRun:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        said = f"cannot be read: {error.strerror}"
+        raise StorageError(said, Where(str(path)), RESTORE) from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise StorageError("not the record that was written", Where(str(path)), RESTORE)
+    return KeptRun(path, sha256, from_json(AuditRecord, content, str(path)))
+
+
+def _last(home: Path) -> tuple[int, str] | None:
+    """Number and hash of the last record, by its name alone."""
+    for folder in sorted(home.glob("[0-9]*"), reverse=True):
+        names = [found for path in folder.iterdir() if (found := NAME.fullmatch(path.name))]
+        if names:
+            last = max(names, key=lambda name: int(name[1]))
+            return int(last[1]), last[2]
+    return None
+
+
+def _records(home: Path) -> Iterator[Path]:
+    for folder in sorted(home.glob("[0-9]*")):
+        yield from sorted(path for path in folder.iterdir() if NAME.fullmatch(path.name))
