@@ -145,12 +145,16 @@ def callers(plant: Plant, webhook: UUID) -> list[AutomationCore]:
     }
     # As text of the template: a brace of the name is none of the template's.
     name = json.dumps(plant.name).replace("{", "\\u007b")
+    held = "more items of a line are held than max_held_share of plant.toml allows"
+    missing = "there is nothing to read of a shift that is due"
+    failed = "a run crashed or failed, unless it is of a shift without data"
     return [
-        _caller(plant, "items on hold exceeded", webhook, ALARM_BODY, HOLD, lines),
-        _caller(plant, "shift without data", webhook, ALARM_BODY, MISSING, shifts),
+        _caller(plant, "items on hold exceeded", held, webhook, ALARM_BODY, HOLD, lines),
+        _caller(plant, "shift without data", missing, webhook, ALARM_BODY, MISSING, shifts),
         _caller(
             plant,
             "run crashed or failed",
+            failed,
             webhook,
             RUN_BODY.replace("PLANT", name),
             "prefect.flow-run.*",
@@ -163,6 +167,7 @@ def callers(plant: Plant, webhook: UUID) -> list[AutomationCore]:
 def _caller(
     plant: Plant,
     what: str,
+    when: str,
     webhook: UUID,
     body: str,
     event: str,
@@ -171,7 +176,7 @@ def _caller(
 ) -> AutomationCore:
     return AutomationCore(
         name=f"shiftmix {plant.name}: call for {what}",
-        description="Sends a JSON body to the address that `shiftmix serve` was given.",
+        description=f"Calls the webhook that shiftmix serve was given whenever {when}.",
         trigger=EventTrigger(
             posture=Posture.Reactive,
             expect={event},

@@ -64,7 +64,7 @@ def inspect_shift(
     Args:
         config: The plant's configuration file, plant.toml.
         date: Local date on which the shift starts; empty for the last shift that ended.
-        shift: Name of the shift; empty for the last one that ended.
+        shift: Name of the shift, needed with a date; empty for the last one that ended.
         lines: Lines to inspect; none for all of them.
     """
     telling = Telling()

@@ -192,7 +192,8 @@ def inspect_one_line(
         input_sha256=inputs.input_sha256,
     )
     write_line(attempt, readings, result)
-    return f"line {name}: {result.record.status}"
+    record = result.record
+    return f"line {name}: {record.status}, {plural(record.counts.held, 'item')} held"
 
 
 def _write_failure(

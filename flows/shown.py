@@ -93,7 +93,11 @@ class Progress:
 
 
 def publish_artifacts(plant: Plant, outcome: ShiftOutcome, tell: Telling) -> None:
-    """Leave the thirty-second report, the table of lines and a link with the flow run."""
+    """Leave the thirty-second report, the table of lines and a link with the flow run.
+
+    The UI opens a run at its log, and an artifact at its history, which shows descriptions alone:
+    the address of the report stands in both, too, where it is not looked for.
+    """
     record = outcome.record
     key = slug(plant.name, record.shift.name)
     url = url_of(plant, outcome.report)
@@ -120,9 +124,10 @@ def publish_artifacts(plant: Plant, outcome: ShiftOutcome, tell: Telling) -> Non
                 url,
                 link_text=f"Report of {record.shift}",
                 key=f"report-{key}",
-                description=outcome.sentence,
+                description=f"[Open the report]({url})",
             ),
         )
+    get_run_logger().info("Report: %s", url or outcome.report)
 
 
 def tags_of(record: ShiftRecord) -> tuple[str, ...]:

@@ -63,13 +63,16 @@ def _happened(told: Told) -> str:
 
 
 def _to_do(advice: ToDo) -> str:
-    """The words as a sentence, since others may follow."""
-    stop = "" if advice.words.endswith((".", "!", "?")) or not advice.words else "."
-    return f"{PLAN if advice.by_plan else ''}{advice.words}{stop}"
+    return f"{PLAN if advice.by_plan else ''}{_stopped(advice.words)}"
 
 
 def _told(finding: Finding, record: ShiftRecord) -> str:
-    return f"{finding.sentence} {_to_do(to_do(finding, record.reaction))}".strip()
+    return f"{_stopped(finding.sentence)} {_to_do(to_do(finding, record.reaction))}".strip()
+
+
+def _stopped(words: str) -> str:
+    """Words as a sentence, since others may follow."""
+    return words if words.endswith((".", "!", "?")) or not words else f"{words}."
 
 
 def _escape(text: str) -> str:

@@ -440,8 +440,11 @@ def test_stamps_number_of_batches(thickness: np.ndarray[Any, Any], fits: list[Fi
 
 
 def test_pictures_are_small_and_as_wide_as_promised():
-    for name in ("shift", "line", "stamps"):
-        content = (ROOT / f"docs/images/{name}.png").read_bytes()
+    pictures = list((ROOT / "docs/images").glob("*.png"))
+    made = re.findall(r'"([\w-]+\.png)"', text_of("docs/make_pictures.py"))
+    assert sorted(picture.name for picture in pictures) == sorted(made)
+    for picture in pictures:
+        content = picture.read_bytes()
         assert content.startswith(b"\x89PNG")
         assert len(content) < 250_000
         assert int.from_bytes(content[16:20], "big") == 1200

@@ -12,6 +12,7 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import prefect  # noqa: F401 - before the server: settings read here must be restored after it
 import pytest
@@ -22,7 +23,7 @@ from prefect.events.filters import EventFilter, EventNameFilter
 import flows.server
 from config import load_plant
 from flows.alerts import HOLD, tell_missing
-from flows.automations import HEARTBEAT, KILLED, ensure_automations
+from flows.automations import HEARTBEAT, KILLED, callers, ensure_automations
 from flows.inspecting import run_flow
 from flows.prefect_settings import EVENTS_KEPT, NOTIFY_URL, RUNS_KEPT, SERVER_SETTINGS, SILENCE
 from flows.server import prefect_server
@@ -140,6 +141,14 @@ def test_one_that_somebody_paused_stays_paused(plant: Plant) -> None:
         assert automations()[KILLED].enabled is False
         client.resume_automation(made.id)
     assert automations()[KILLED].trigger.within == SHORT
+
+
+def test_each_call_says_when_it_is_made(plant: Plant) -> None:
+    # All that the UI shows of a trigger is that it is a custom one.
+    said = [one.description for one in callers(plant, uuid4())]
+    for words, one in zip(("max_held_share", "nothing to read", "crashed"), said, strict=True):
+        assert words in one
+    assert len(set(said)) == 3
 
 
 @pytest.mark.parametrize("url", ["ftp://a/b", "people@plant", "http://"])

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+import reports
 from flows import one_shift, publishing
 from flows.one_shift import LineStep, inspect, serially
 from qc.errors import ConfigError, PointerMoved, ReadingsError, StorageError, WriteError
@@ -135,6 +136,7 @@ def test_a_run_of_one_line_says_that_the_others_are_missing(plant: Plant, early:
     (finding,) = alone.record.findings
     assert (finding.code, finding.severity) == ("shift.not_inspected", Severity.CAUTION)
     assert finding.sentence.endswith("A, C")
+    assert "not inspected yet: A, C. Inspect the shift" in reports.markdown(alone.record)
     rest = inspect(plant, early, ["A", "C"])
     assert [line.line.name for line in rest.record.lines] == ["A", "B", "C"]
     assert rest.record.findings == ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -29,12 +30,16 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from config import EXAMPLE, load_plant
 from flows import serving
 from flows.deployments import deployments_of
+from flows.one_shift import inspect
 from flows.prefect_settings import SERVER_SETTINGS
 from flows.runner_thread import put_back
 from qc.errors import ShiftmixError
-from qc.storage import list_published
-from qc.storage.simulated import write_simulation
+from qc.storage import list_published, read_published
+from qc.storage.simulated import FIRST_DAY, write_simulation
+from tests.browser.conftest import CHROMIUM
 from tests.flows.conftest import free_port
+from tests.flows.operating import browser_page, open_artifact, open_form, says, submit
+from tests.flows.served import held_up
 
 ROOT = Path(__file__).parents[2]
 SHIFTMIX = [sys.executable, "-c", "from flows.cli import main; main()"]
@@ -54,6 +59,13 @@ sys.addaudithook(heard)
 Found = TypeVar("Found")
 
 
+def needs_browser(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that looks at pages; a machine without a browser leaves it out."""
+    missing = not CHROMIUM.exists() and os.environ.get("CI", "").lower() != "true"
+    skipped = pytest.mark.skipif(missing, reason=f"no Chromium at {CHROMIUM}")
+    return pytest.mark.browser(skipped(test))
+
+
 def until(look: Callable[[], Found | None], what: str, limit: float = LONG) -> Found:
     """Wait until a look finds something."""
     deadline = time.monotonic() + limit
@@ -65,12 +77,12 @@ def until(look: Callable[[], Found | None], what: str, limit: float = LONG) -> F
     raise AssertionError(f"not within {limit} s: {what}")
 
 
-def marked(mark: str) -> dict[int, str]:
+def marked(mark: str, name: str = MARK) -> dict[int, str]:
     """The processes that carry a mark in their environment, with their command lines."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if f"{MARK}={mark}".encode() in (process / "environ").read_bytes().split(b"\0"):
+            if f"{name}={mark}".encode() in (process / "environ").read_bytes().split(b"\0"):
                 command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                 if command:  # one that has ended and is not waited for has none
                     found[int(process.name)] = command
@@ -270,6 +282,71 @@ def test_a_server_that_dies_is_started_again_and_a_run_put_back(service: Service
     with urllib.request.urlopen(shift, timeout=30) as report:
         assert report.url.endswith("/report/index.html")
         assert b"Springfield" in report.read()
+
+
+# An operator at a browser
+
+
+@needs_browser
+@pytest.mark.server
+def test_an_operator_goes_from_the_form_to_the_report(service: Service) -> None:
+    from playwright.sync_api import expect
+
+    ui = service.api.removesuffix("/api")
+    # With the shift before it published, some of the late shift's items are held.
+    plant = load_plant(service.folder / "springfield/plant.toml")
+    inspect(plant, plant.shift(FIRST_DAY, "early"))
+    with browser_page() as page:
+        open_form(page, ui, "springfield", "inspect-shift")
+        run = f"{ui}/v2/runs/flow-run/{submit(page, '2026-11-20', 'late', 'A')}"
+        expect(page.get_by_text("Completed", exact=True)).to_be_visible()
+        expect(page.get_by_text("Springfield 2026-11-20 late, line A", exact=True)).to_be_visible()
+        # What the run says is what is published.
+        items = read_published(plant.storage, FIRST_DAY, "late")
+        assert set(items["line"]) == {"A"}
+        n_held = int(items["disposition"].isin(["ambiguous", "atypical", "unassessed"]).sum())
+        assert n_held > 1
+        said = f"HOLD {n_held} items. 1 line OK."
+        says(page, "Details", said, "held", "shiftmix")
+        says(page, "Logs", f"line A: ok, {n_held} items held")
+        table = open_artifact(page, run, "lines-springfield-late").get_by_role("row")
+        expect(table).to_have_count(2)
+        expect(table.nth(0).get_by_role("columnheader").first).to_have_text("line")
+        expect(table.nth(1).get_by_role("cell")).to_contain_text(
+            ["A", "OK", str(len(items)), str(n_held)]
+        )
+        twin = open_artifact(page, run, "shift-springfield-late")
+        expect(twin.get_by_role("heading", name="Springfield: late shift")).to_be_visible()
+        expect(twin.get_by_text(f"HOLD {n_held} items.", exact=True)).to_be_visible()
+        expect(twin.get_by_role("link", name="2026-11-20 late", exact=True)).to_be_visible()
+        link = open_artifact(page, run, "report-springfield-late")
+        link.get_by_role("link", name="Report of 2026-11-20 late", exact=True).click()
+        expect(page).to_have_title(re.compile("Springfield"))
+        main = page.get_by_role("main")
+        expect(main.get_by_text(f"HOLD {n_held} items", exact=False).first).to_be_visible()
+        versions = {shift: version for _, shift, version, _ in list_published(plant.storage)}
+        assert page.url.endswith(f"/shift=late/{versions['late']}/report/index.html")
+
+
+@needs_browser
+@pytest.mark.server
+def test_a_killed_run_is_shown_as_crashed(service: Service) -> None:
+    from playwright.sync_api import expect
+
+    ui = service.api.removesuffix("/api")
+    plant = load_plant(service.folder / "springfield/plant.toml")
+    with held_up(plant, plant.shift(FIRST_DAY, "night")), browser_page() as page:
+        run = service.run("springfield", "night")
+        page.goto(f"{ui}/v2/runs/flow-run/{run}")
+        expect(page.get_by_text("Running", exact=True)).to_be_visible()
+        (child,) = until(lambda: marked(run, "PREFECT__FLOW_RUN_ID"), "the run's process")
+        os.kill(child, signal.SIGKILL)
+        # The page is not loaded anew: it asks by itself.
+        expect(page.get_by_text("Crashed", exact=True)).to_be_visible()
+        page.get_by_role("tab", name="Details", exact=True).click()
+        told = page.get_by_role("tabpanel").get_by_text("exited with status code: -9")
+        expect(told).to_be_visible()
+    assert [shift for _, shift, _, _ in list_published(plant.storage)].count("night") == 0
 
 
 @pytest.mark.server

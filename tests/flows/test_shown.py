@@ -48,12 +48,20 @@ def test_a_link_stands_with_a_run_where_somebody_serves_the_report(
 ) -> None:
     monkeypatch.setenv(REPORTS_URL, url)
     made: dict[str, Any] = {}
+    described: dict[str, str] = {}
+    logged: list[str] = []
 
-    def keep(content: str = "", *, key: str, **_: Any) -> None:
+    def keep(content: str = "", *, key: str, description: str, **_: Any) -> None:
         made[key] = content
+        described[key] = description
+
+    def info(words: str, *given: object) -> None:
+        logged.append(words % given)
 
     for kind in ("markdown", "table", "link"):
         monkeypatch.setattr(flows.shown, f"create_{kind}_artifact", keep)
+
+    monkeypatch.setattr(flows.shown, "get_run_logger", lambda: SimpleNamespace(info=info))
 
     def tell(_what: str, call: Callable[[], object]) -> None:
         call()
@@ -64,3 +72,7 @@ def test_a_link_stands_with_a_run_where_somebody_serves_the_report(
     told = f"({url}/{place})" if url else f"`{outcome.report}`"
     assert f"Report: {'' if not url else f'[{early}]'}{told}" in made["shift-springfield-early"]
     assert made.get("report-springfield-early") == (f"{url}/{place}" if url else None)
+    # One click from the run's log, and from the artifact's history.
+    assert logged == [f"Report: {url}/{place}" if url else f"Report: {outcome.report}"]
+    link = f"[Open the report]({url}/{place})" if url else None
+    assert described.get("report-springfield-early") == link
