@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format clean setup
+.PHONY: demo test torture lint format clean setup
 
 setup: $(STAMP)
 
@@ -18,6 +18,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
+
+torture: $(STAMP)
+	$(BIN)/python -m pytest -m torture --capture=no $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

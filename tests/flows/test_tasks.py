@@ -17,6 +17,7 @@ def caused_by(error: Exception, cause: Exception) -> Exception:
     return error
 
 
+@pytest.mark.fault("K5")
 @pytest.mark.parametrize(
     ("error", "again"),
     [

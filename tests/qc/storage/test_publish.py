@@ -108,6 +108,7 @@ def test_a_version_is_named_by_the_pointer_and_listed_whole(house):
     assert not list(house.home.rglob(".parts"))
 
 
+@pytest.mark.fault("F8")
 def test_files_are_not_for_everybody(house):
     version = house.run("A", "B")
     modes = {
@@ -383,6 +384,7 @@ def test_a_manifest_cannot_lead_out_of_the_shift(house):
         house.frame()
 
 
+@pytest.mark.fault("F6")
 @pytest.mark.parametrize("name", ["../early", "", ".", "a/b", "x\0", "a" * 65])
 def test_a_shift_name_from_outside_cannot_be_a_path(name, house):
     with pytest.raises(StorageError, match="cannot be the name of a folder"):
