@@ -189,15 +189,24 @@ def _write_failure(
         log.error("line %s failed unexpectedly", name, exc_info=error)
     line = plant.line(name)
     config = config_sha256(plant, line, shift)
-    rejects = error.rejects if isinstance(error, NoReadingsError) else ()
+    rejects, manifest = (
+        (error.rejects, error.manifest) if isinstance(error, NoReadingsError) else ((), None)
+    )
     # No input hash: a line in error is always tried again.
-    record = failed_line(line, shift, error, config_sha256=config, input_sha256="", rejects=rejects)
+    record = failed_line(
+        line,
+        shift,
+        error,
+        config_sha256=config,
+        input_sha256="",
+        rejects=rejects,
+        manifest=manifest,
+    )
     write_failed_line(attempt, record, rejects)
 
 
 def _judge_emptiness(plant: Plant, shift: Shift, files: ShiftFiles) -> None:
-    of_lines = (*files.by_line.values(), *files.line_problems.values())
-    if not (any(of_lines) or files.unknown_lines or files.problems):
+    if files.is_empty:
         place = Path(plant.readings) / expected_place(plant, "*", shift)
         raise ReadingsError(
             f"there are no readings of {plant.name}, {shift}",

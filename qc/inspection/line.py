@@ -35,6 +35,7 @@ from qc.records import (
     LineRecord,
     LineResult,
     LineStatus,
+    ProducerManifest,
     Reason,
     Reject,
     ShiftValues,
@@ -125,6 +126,7 @@ def inspect_line(
         input_sha256=input_sha256,
         known=known,
         course=course,
+        manifest=readings.manifest,
     )
     return LineResult(_with_trend(record, past, baseline), tally, by_reading, index)
 
@@ -137,6 +139,7 @@ def failed_line(
     config_sha256: str,
     input_sha256: str,
     rejects: Sequence[Reject] = (),
+    manifest: ProducerManifest | None = None,
 ) -> LineRecord:
     """The record of a line that could not be read or computed."""
     remedy = error.remedy if isinstance(error, ShiftmixError) else ""
@@ -160,6 +163,7 @@ def failed_line(
         config_sha256=config_sha256,
         input_sha256=input_sha256,
         error=sentence,
+        manifest=manifest,
     )
 
 

@@ -49,6 +49,7 @@ from qc.records.holds import (
 from qc.records.inputs import (
     LastBatches,
     LineReadings,
+    ProducerManifest,
     Reject,
     SourceFile,
     WindowShift,
@@ -115,6 +116,7 @@ __all__ = [
     "LineResult",
     "LineStatus",
     "PastItems",
+    "ProducerManifest",
     "PublishedItem",
     "Reason",
     "Reckoning",

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.types as kinds
 
 from qc.storage.refusal import Refused
 from qc.wording import grouped
@@ -25,6 +26,8 @@ MAX_FOOTER_BYTES = 16 * MIB  # a footer is decoded to a multiple of its size
 MAX_ROWS = 50_000_000  # a line's shift has millions of items, not hundreds of millions
 MAX_COLUMNS = 1_000
 MAX_DECODED_BYTES = 4096 * MIB  # the columns of one file, decoded
+MAX_TEXT_A_ROW = 1024  # bytes of text a row, on average, before they are decompressed
+SPARE_TEXT = 1 * MIB  # that a column of text may have beside it: a dictionary of few rows
 
 MAGIC = b"PAR1"
 ENCRYPTED_MAGIC = b"PARE"
@@ -140,6 +143,7 @@ def decode(file: pq.ParquetFile, columns: Sequence[str]) -> pa.Table:
             f"decodes to more than {grouped(MAX_DECODED_BYTES // MIB)} MiB",
             "Split it into several files",
         )
+    _judge_texts(file, columns)
     try:
         table = file.read(columns=list(columns))
         table.validate(full=True)
@@ -158,6 +162,14 @@ def decode(file: pq.ParquetFile, columns: Sequence[str]) -> pa.Table:
     return table
 
 
+def first_rows(file: pq.ParquetFile, column: str, n: int) -> pa.ChunkedArray:
+    """The first rows of one column (Refused as for `decode`)."""
+    _judge_texts(file, [column])
+    batch = next(file.iter_batches(batch_size=n, columns=[column]), None)
+    kind = file.schema_arrow.field(column).type
+    return pa.chunked_array([], kind) if batch is None else pa.chunked_array([batch.column(0)])
+
+
 def has_checksums(data: bytes, file: pq.ParquetFile, columns: Sequence[str]) -> bool:
     """Whether the first page of every chunk of these columns carries a checksum.
 
@@ -171,6 +183,33 @@ def has_checksums(data: bytes, file: pq.ParquetFile, columns: Sequence[str]) -> 
         if metadata.row_group(group).column(column).path_in_schema in columns
     ]
     return bool(chunks) and all(_page_has_checksum(data, _start(chunk)) for chunk in chunks)
+
+
+def _judge_texts(file: pq.ParquetFile, columns: Sequence[str]) -> None:
+    """Refuse text that a few kB would decompress to, before they do."""
+    metadata, schema = file.metadata, file.schema_arrow
+    limit = MAX_TEXT_A_ROW * metadata.num_rows + SPARE_TEXT
+    for chunk in range(metadata.num_columns):
+        name = metadata.schema.column(chunk).path
+        if name not in columns or _is_fixed(schema.field(name).type):
+            continue
+        groups = range(metadata.num_row_groups)
+        size = sum(metadata.row_group(at).column(chunk).total_uncompressed_size for at in groups)
+        if size > limit:
+            raise Refused(
+                f"column {name!r} holds {size / MIB:,.0f} MiB of text in "
+                f"{grouped(metadata.num_rows)} rows",
+                f"Leave the column out, or write at most {MAX_TEXT_A_ROW} bytes an item",
+            )
+
+
+def _is_fixed(kind: pa.DataType) -> bool:
+    if kinds.is_dictionary(kind):  # its indices have a width, its entries have none
+        return _is_fixed(kind.value_type)
+    try:
+        return bool(kind.bit_width)
+    except ValueError:
+        return False
 
 
 def _judge_bytes(data: bytes) -> None:
