@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.types as kinds
 
+from qc.storage.paths import shown
 from qc.storage.refusal import Refused
 from qc.wording import grouped
 
@@ -31,6 +32,7 @@ SPARE_TEXT = 1 * MIB  # that a column of text may have beside it: a dictionary o
 
 MAGIC = b"PAR1"
 ENCRYPTED_MAGIC = b"PARE"
+DAMAGED = "Write or copy the file again"
 SMALLEST_FILE = 12  # both magics and the footer's length
 KNOWN_HEADS = (
     (b"\x1f\x8b", "a gzip file"),
@@ -108,12 +110,15 @@ def open_parquet(data: bytes, dictionaries: Sequence[str] = ()) -> pq.ParquetFil
         If they are no Parquet file, or one beyond a limit.
     """
     _judge_bytes(data)
-    file = pq.ParquetFile(
-        pa.BufferReader(data),
-        memory_map=False,
-        page_checksum_verification=True,
-        read_dictionary=list(dictionaries),
-    )
+    try:
+        file = pq.ParquetFile(
+            pa.BufferReader(data),
+            memory_map=False,
+            page_checksum_verification=True,
+            read_dictionary=list(dictionaries),
+        )
+    except Exception as error:
+        raise Refused(f"its footer is damaged ({_said(error)})", DAMAGED) from error
     metadata = file.metadata
     if metadata.num_columns > MAX_COLUMNS:
         raise Refused(
@@ -267,11 +272,14 @@ def _name_column(file: pq.ParquetFile, columns: Sequence[str], met: Exception) -
             file.read(columns=[name]).validate(full=True)
         except Exception as error:
             what = "fails its checksum" if "CRC" in str(error) else "cannot be decoded"
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            return Refused(
-                f"column {name!r} {what} ({reason[:200]})", "Write or copy the file again"
-            )
-    return Refused(f"cannot be decoded ({met})", "Write or copy the file again")
+            return Refused(f"column {name!r} {what} ({_said(error)})", DAMAGED)
+    return Refused(f"cannot be decoded ({_said(met)})", DAMAGED)
+
+
+def _said(error: Exception) -> str:
+    """What a decoder says, as one short line; it may quote the file."""
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return shown(first)[:200]
 
 
 def _start(chunk: pq.ColumnChunkMetaData) -> int:

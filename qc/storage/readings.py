@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qc.errors import ReadingsError, Where
 from qc.plant import Line, Plant, Shift
 from qc.records import Codes, LineReadings, ProducerManifest, Reject
-from qc.storage.columns import codes_of
+from qc.storage.columns import codes_of, in_one_layout
 from qc.storage.delivery import Delivery
 from qc.storage.discover import expected_place
 from qc.storage.duplicates import find_duplicates
@@ -98,7 +98,7 @@ def _together(
     inputs: LineInputs,
 ) -> LineReadings:
     ids = pa.chunked_array([chunk for part in parts for chunk in part.ids.chunks], pa.string())
-    items = join([part.items for part in parts])
+    items = join(in_one_layout([part.items for part in parts]))
     kept = np.arange(items.num_rows)
     twice: tuple[Reject, ...] = ()
     if plant.columns.item is not None:
@@ -168,8 +168,9 @@ def _clash(parts: Sequence[FileReadings], read: FileReadings) -> Reject | None:
             at = part.items.schema.get_field_index(field.name)
             if at < 0 or part.items.schema.field(at).type == field.type:
                 continue
+            both = [part.items.select([field.name]), read.items.select([field.name])]
             try:
-                join([part.items.select([field.name]), read.items.select([field.name])])
+                join(in_one_layout(both))
             except (pa.ArrowInvalid, pa.ArrowTypeError):
                 return refuse(
                     read.source.path,

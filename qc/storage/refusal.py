@@ -6,6 +6,7 @@ import os
 import pwd
 
 from qc.records import Reject
+from qc.storage.paths import shown
 
 FILE_REFUSED = "file refused"
 
@@ -42,7 +43,7 @@ def refusal(path: str, error: Exception, sha256: str | None = None) -> Reject:
     if isinstance(error, FileNotFoundError):
         return refuse(path, "the file vanished after it was listed", "Run again", sha256)
     message = str(error).strip().splitlines() or [""]
-    detail = f"it cannot be decoded ({type(error).__name__}: {message[0][:200]})"
+    detail = f"it cannot be decoded ({type(error).__name__}: {shown(message[0])[:200]})"
     return refuse(path, detail, "Write or copy the file again", sha256)
 
 
