@@ -46,6 +46,7 @@ CODES = (
     "readings.column_left_out",
     "readings.conflicting_duplicate",
     "readings.converted",
+    "readings.far_off",
     "readings.file_refused",
     "readings.hour_comes_twice",
     "readings.id_too_long",

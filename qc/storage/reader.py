@@ -91,7 +91,9 @@ def line_counts(plant: Plant, path: str) -> dict[str | None, int] | Reject:
         data = parquet_file.load(Path(plant.readings) / path).data
         kind = _only(parquet_file.open_parquet(data).schema_arrow, column)
         text = [column] if schema.is_text(kind) else []
-        names = parquet_file.decode(parquet_file.open_parquet(data, text), [column])[column]
+        file = parquet_file.open_parquet(data, text)
+        parquet_file.judge_pages(data, [column], file.metadata.num_rows)
+        names = parquet_file.decode(file, [column])[column]
         return _count(column, names)
     except Exception as error:
         return refusal(path, error)
@@ -115,6 +117,7 @@ def _read(
     original = parquet_file.open_parquet(content.data).schema_arrow
     judged = _judged(content.data, original, plant, line)
     file = parquet_file.open_parquet(content.data, judged.text)
+    parquet_file.judge_pages(content.data, judged.kept, file.metadata.num_rows)
     table = parquet_file.decode(file, judged.kept)
     if stated_rows not in (None, table.num_rows):
         raise Refused(
@@ -127,7 +130,7 @@ def _read(
     if n_rows < table.num_rows:
         table = table.take(rows)
     needed = [name for name in (line.column, plant.columns.item) if name is not None]
-    checksummed = parquet_file.has_checksums(content.data, file, needed)
+    checksummed = parquet_file.has_checksums(content.data, needed)
     source = SourceFile(path, sha256, n_rows, len(content.data), checksummed)
 
     table, rows, rejects = _judge_ids(plant, path, table, rows)
@@ -159,7 +162,8 @@ def _judged(data: bytes, original: pa.Schema, plant: Plant, line: Line) -> schem
         if not schema.is_text(original.field(met.column).type):
             raise
         file = parquet_file.open_parquet(data, [met.column])
-        values = convert.starts_of(parquet_file.first_rows(file, met.column, SHOWN_ROWS), SHOWN_ID)
+        first = parquet_file.first_rows(data, file, met.column, SHOWN_ROWS)
+        values = convert.starts_of(first, SHOWN_ID)
         listed = ", ".join(f"row {row}: {value!r}" for row, value in enumerate(values))
         count = plural(file.metadata.num_rows, "row")
         raise Refused(f"{met.detail} ({count}; {listed})", met.remedy) from met

@@ -1,0 +1,62 @@
+"""Files harmed at random: refused, harmless, or wrong without a word; and how often the last."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from config import load_plant
+from tests.faults.hall import DAY, HEAD, LINE
+from tests.faults.mutants import ARMS, Arm, Desk, original, run, told
+
+SEED = 7
+IN_DEFAULT_RUN = 500  # all arms together
+IN_TORTURE = 100_000
+MOST_SILENT = (
+    0.05  # of mutants without checksums and manifest; FAULTS measured 4.3 % of the library
+)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    (tmp_path / "plant.toml").write_text(HEAD + LINE.format(name="A"), encoding="utf-8")
+    plant = load_plant(tmp_path / "plant.toml")
+    folder = Path(plant.readings) / f"line=A/date={DAY}/shift=early"
+    folder.mkdir(parents=True)
+    return Desk(plant, plant.shift(DAY, "early"), folder)
+
+
+def judge(arm: Arm, counts: Counter[str]) -> None:
+    silent = sum(n for key, n in counts.items() if key.endswith(("wrong rows", "wrong values")))
+    match arm:
+        case "manifest":
+            assert set(counts) == {"footer refused", "pages refused"}
+        case "checksums":
+            assert not [key for key in counts if key.startswith("pages wrong")]
+            assert silent <= MOST_SILENT * counts.total()
+        case "neither":
+            assert silent <= 2 * MOST_SILENT * counts.total()
+
+
+@pytest.mark.fault("A2", "A6", "A7", "A8", "A9")
+@pytest.mark.parametrize("arm", ARMS)
+def test_files_harmed_at_random(desk: Desk, arm: Arm) -> None:
+    judge(arm, run(desk, arm, IN_DEFAULT_RUN // len(ARMS), SEED))
+
+
+@pytest.mark.slow
+@pytest.mark.torture
+@pytest.mark.fault("A2", "A6", "A7", "A8", "A9")
+@pytest.mark.parametrize("arm", ARMS)
+def test_many_files_harmed_at_random(desk: Desk, arm: Arm) -> None:
+    counts = run(desk, arm, IN_TORTURE // len(ARMS), SEED + 1)
+    sys.stdout.write(f"\n{told(arm, counts)} (seed {SEED + 1})\n")
+    judge(arm, counts)
+
+
+def test_a_sound_file_is_read_in_every_arm(desk: Desk) -> None:
+    for arm in ARMS:
+        assert desk.read(original(arm)) is not None
