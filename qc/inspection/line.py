@@ -15,6 +15,7 @@ from qc.inspection.batches import batch_records
 from qc.inspection.course import course_of
 from qc.inspection.decision import Decision, decide
 from qc.inspection.disposition import GUARD, nothing_decided, stacked, zones
+from qc.inspection.far_off import core_of
 from qc.inspection.fit_record import fit_record
 from qc.inspection.known import anchors, compare, disagreement
 from qc.inspection.order import BatchOrder, batch_order, order_findings
@@ -104,7 +105,8 @@ def inspect_line(
     rule = decided.rule
     unsorted = cannot_sort(line, rule) or out_of_reach(line, rule, decided.memberships)
     findings.extend(unsorted or _about_holds(line, counts))
-    stretches = () if rule is None else zones(rule, tally)
+    # One reading of 1e12 would leave a handful of points to tell the batches by.
+    stretches = () if rule is None else zones(rule, core_of(tally, line)[0])
     findings.extend(regions(line, stretches))
     findings.extend(_about_items(line, counts))
     record = LineRecord(

@@ -230,19 +230,20 @@ def _judge_ids(
         return table, rows, ()
     lost, kept = np.flatnonzero(~usable), np.flatnonzero(usable)
     starts = convert.starts_of(ids.take(pa.array(lost)), SHOWN_ID)
-    rejects = tuple(
-        _id_reject(path, int(rows[at]), int(lengths[at]), start)
-        for at, start in zip(lost, starts, strict=True)
-    )
-    return table.take(kept), rows[kept], rejects
+    # Equal words once: a small file may have the same long id in each of a million rows.
+    said = {key: _id_words(*key) for key in set(zip(lengths[lost].tolist(), starts, strict=True))}
+    rejects = []
+    for at, start in zip(lost, starts, strict=True):
+        reason, shown, detail = said[int(lengths[at]), start]
+        rejects.append(Reject(reason, path, int(rows[at]), shown, detail, ID_REMEDY))
+    return table.take(kept), rows[kept], tuple(rejects)
 
 
-def _id_reject(path: str, row: int, length: int, start: str | None) -> Reject:
+def _id_words(length: int, start: str | None) -> tuple[str, str | None, str]:
+    """Reason, shown start and detail of a row with such an id."""
     if length == 0:
-        met = "null" if start is None else "an empty text"
-        return Reject(NO_ID, path, row, None, f"the id is {met}", ID_REMEDY)
-    detail = f"the id has {grouped(length)} bytes and begins {start!r}"
-    return Reject(LONG_ID, path, row, start, detail, ID_REMEDY)
+        return NO_ID, None, f"the id is {'null' if start is None else 'an empty text'}"
+    return LONG_ID, start, f"the id has {grouped(length)} bytes and begins {start!r}"
 
 
 def _notes(

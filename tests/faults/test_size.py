@@ -1,0 +1,200 @@
+"""Group L: files that hold much more than they weigh, in a child whose memory is measured."""
+
+from __future__ import annotations
+
+import io
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from qc.records import LineStatus
+from tests.faults.hall import DAY, HEAD, LINE, ROWS, Hall, build, finding, table, the_rules, write
+
+MORE = 100 * 2**20  # bytes of memory that a refusal may take
+# Reads the line's files as an inspection does, and prints what is said of them and the memory
+# that it took beside that of a sound file.
+CHILD = """
+import json, resource, sys
+from datetime import date
+from config import load_plant
+from qc.storage import discover, fingerprint, read_line
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+def read(config):
+    plant = load_plant(config)
+    shift = plant.shift(date(2026, 11, 20), "early")
+    line = plant.lines[0]
+    got = read_line(plant, line, shift, fingerprint(plant, line, shift, discover(plant, shift)))
+    return got
+
+sound, bad = sys.argv[1:]
+read(sound)
+before = peak()
+resource.setrlimit(resource.RLIMIT_AS, (12 * 2**30, 12 * 2**30))
+try:
+    got = read(bad)
+    said = [len(got.values), len(got.rejects), [met.detail for met in got.rejects[:3]]]
+except Exception as error:
+    said = [0, 0, [str(error)]]
+print(json.dumps([peak() - before, *said]))
+"""
+
+
+def text_of(length: int, n: int) -> pa.Array:
+    """The same text n times: one entry of a dictionary."""
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array(["x" * length]))
+
+
+def bomb_of_ids() -> pa.Table:
+    n = 200_000
+    return pa.table({"item_id": text_of(65_536, n), **_others(n)})
+
+
+def bomb_of_lots() -> pa.Table:
+    n = 200_000
+    ids = pa.array(np.arange(n)).cast(pa.string())
+    return pa.table({"item_id": ids, **_others(n), "lot": text_of(65_536, n)})
+
+
+def bomb_of_one_text() -> pa.Table:
+    """300 MiB of equal characters in one row, which compress to nothing."""
+    big = pa.array(["W" + "x" * 300 * 2**20, "a", "b"], pa.large_string())
+    return pa.table({"item_id": pa.array(["a", "b", "c"]), **_others(3), "lot": big})
+
+
+def bomb_of_readings() -> pa.Table:
+    return pa.table({"item_id": text_of(1, 60_000_000), **_others(60_000_000, few=True)})
+
+
+def many_columns() -> pa.Table:
+    extra = {f"c{number}": pa.array([1.0]) for number in range(20_000)}
+    return pa.table({"item_id": pa.array(["a"]), **_others(1), **extra})
+
+
+def deep() -> pa.Table:
+    column = pa.array([1.0] * 3)
+    for _ in range(100):
+        column = pa.ListArray.from_arrays(pa.array(range(4), pa.int32()), column)
+    return pa.table({"item_id": pa.array(["a", "b", "c"]), **_others(3), "deep": column})
+
+
+def _others(n: int, *, few: bool = False) -> dict[str, pa.Array]:
+    same = pa.array([0])
+    times = same.cast(pa.timestamp("us", tz="UTC"))
+    columns = {"length_mm": same.cast(pa.float64()), "measured_at": times, "lot": pa.array(["L"])}
+    if few:
+        return {
+            name: pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int8)), column)
+            if name == "lot"
+            else pa.nulls(n, column.type)
+            for name, column in columns.items()
+        }
+    return {name: column.take(pa.array(np.zeros(n, np.int8))) for name, column in columns.items()}
+
+
+def written(content: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(content, sink, compression="zstd", write_page_checksum=True)
+    return sink.getvalue()
+
+
+def huge_footer() -> bytes:
+    """A footer that promises 2^40 rows of a file of six."""
+    data = written(table())
+    start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    at = data.index(b"\x16\x0c\x19", start)  # num_rows, then the list of row groups
+    rows = b"\x80\x80\x80\x80\x80\x40"  # 2^40, zigzag
+    footer = data[start : at + 1] + rows + data[at + 2 : -8]
+    return data[:start] + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
+BOMBS: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
+    "L1-ids": (lambda: written(bomb_of_ids()), ("the id has 65",)),
+    "L1-lots": (lambda: written(bomb_of_lots()), ("'lot'", "MiB")),
+    "L1-one": (lambda: written(bomb_of_one_text()), ("'lot'", "holds more than", "MiB in 3 rows")),
+    "L2": (lambda: written(bomb_of_readings()), ("60\u202f000\u202f000 rows, more than",)),
+    "L3": (huge_footer, ("rows, more than",)),
+    "L4-columns": (lambda: written(many_columns()), ("20\u202f004 columns, more than",)),
+    "L4-deep": (lambda: written(deep()), ("deep",)),
+}
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return put(tmp_path_factory.mktemp("sound"), written(table()))
+
+
+def put(root: Path, data: bytes) -> Path:
+    """A plant of one line with one file."""
+    (root / "plant.toml").write_text(HEAD + LINE.format(name="A"), encoding="utf-8")
+    folder = root / f"readings/line=A/date={DAY}/shift=early"
+    folder.mkdir(parents=True)
+    (folder / "a.parquet").write_bytes(data)
+    return root / "plant.toml"
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.fault(name[:2])) for name in BOMBS]
+)
+def test_what_is_small_on_the_disk_stays_small_in_memory(
+    sound: Path, tmp_path: Path, name: str
+) -> None:
+    make, words = BOMBS[name]
+    data = make()
+    # An honest file of that size takes what it weighs: it is read as a whole.
+    config = put(tmp_path, data)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(sound), str(config)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    more, accepted, _, said = json.loads(done.stdout)
+    assert more < MORE + len(data), f"{more / 2**20:.0f} MiB"
+    assert accepted == 0 or name == "L4-deep", said
+    if accepted == 0:
+        assert [word for word in words if word not in said[0]] == [], said
+
+
+@pytest.mark.fault("L5")
+def test_of_many_files_the_first_are_named_and_the_rest_counted(tmp_path: Path) -> None:
+    def many(folder: Path) -> None:
+        for number in range(60):
+            (folder / f"x{number:03d}.parquet").write_bytes(b"no Parquet")
+        for number in range(60):
+            write(folder, table(100 + number, 1), f"y{number:03d}.parquet")
+
+    hall = build(tmp_path, {"many": many})
+    the_rules(hall)
+    record = hall.record("many")
+    told = finding(record, "readings.file_refused")
+    assert told.sentence.startswith("60 of 121 files of line many could not be used: ")
+    assert "x004.parquet" in told.sentence
+    assert "x005.parquet" not in told.sentence
+    assert len(told.sentence) < 1000
+    assert record.counts.items == ROWS + 60
+
+
+@pytest.mark.slow
+@pytest.mark.torture
+@pytest.mark.fault("L5")
+def test_ten_thousand_files(tmp_path: Path) -> None:
+    def many(folder: Path) -> None:
+        for number in range(10_000):
+            write(folder, table(10 + 2 * number, 2), f"y{number:05d}.parquet")
+
+    hall: Hall = build(tmp_path, {"many": many})
+    assert hall.record("many").counts.items == ROWS + 20_000
+    assert hall.record("many").status is not LineStatus.ERROR
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < 4 * 2**30
