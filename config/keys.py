@@ -99,8 +99,8 @@ COLUMN_PREFIX = matching(
     r"[A-Za-z0-9_]{0,32}", "text in quotes of at most 32 letters, digits or underscores"
 )
 WEB_ADDRESS = matching(
-    r"(https?://[^\s\"<>?#]{1,200})?",
-    'a web address in quotes that begins with "http://" or "https://"',
+    r"(https?://[^\s\"<>?#@]{1,200})?",
+    'a web address in quotes that begins with "http://" or "https://", with no user or password',
 )
 ANY_NUMBER = number()
 POSITIVE = number(above=0)

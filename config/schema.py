@@ -197,11 +197,12 @@ def label(name: str, entry: Mapping[str, Any], index: int) -> str:
 
 
 def shown(value: Any) -> str:
-    """Write a value much as TOML does, on one line and short."""
+    """Write a value much as TOML does, on one line and short, without what may be a password."""
     written = json.dumps(value, ensure_ascii=False, default=str)
     if not written.isprintable():  # a line separator, say, would tear the message
         written = json.dumps(value, default=str)
     written = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}.get(written, written)
+    written = re.sub(r"://[^/\s\"]*@", "://...@", written)
     return written if len(written) <= 60 else f"{written[:57]}..."
 
 

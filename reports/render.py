@@ -46,6 +46,7 @@ from reports.replay_view import ReplayPage
 from reports.shift_view import shift_page
 from reports.view import hold_href, line_href
 
+FOLDER_MODE = 0o750  # of pages, as of all results: not for everybody
 SEAL = '<code id="page-sha256">{}</code>'  # in base.html, empty
 BESIDE = re.compile(r'href="\.\./([a-z]+\.[a-z]+)"')  # a file of the version; no data can say this
 NOWHERE: Mapping[str, str] = MappingProxyType({})
@@ -123,7 +124,7 @@ def write_report(
         The files: the shift's page, the lines' pages, the sheets.
     """
     pages = pages_of(record, evidence, templates, places)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
     return tuple(folder / name for name in pages)

@@ -117,6 +117,11 @@ def open_parquet(data: bytes, dictionaries: Sequence[str] = ()) -> pq.ParquetFil
             read_dictionary=list(dictionaries),
         )
     except Exception as error:
+        if "nested" in str(error):
+            raise Refused(
+                f"its columns are nested too deeply ({_said(error)})",
+                "Write the columns of the measurements only",
+            ) from error
         raise Refused(f"its footer is damaged ({_said(error)})", DAMAGED) from error
     metadata = file.metadata
     if metadata.num_columns > MAX_COLUMNS:

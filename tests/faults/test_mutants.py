@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 from collections import Counter
 from pathlib import Path
@@ -60,3 +61,21 @@ def test_many_files_harmed_at_random(desk: Desk, arm: Arm) -> None:
 def test_a_sound_file_is_read_in_every_arm(desk: Desk) -> None:
     for arm in ARMS:
         assert desk.read(original(arm)) is not None
+
+
+@pytest.mark.fault("A6", "A10")
+def test_no_byte_of_a_footer_can_end_the_process(desk: Desk) -> None:
+    """Read in a child: pyarrow's metadata of one of these files ends the process it is read in."""
+    data = original("checksums")
+    start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    child = multiprocessing.get_context("fork").Process(
+        target=_read_all, args=(desk, data, range(start, len(data)))
+    )
+    child.start()
+    child.join(120)
+    assert child.exitcode == 0
+
+
+def _read_all(desk: Desk, data: bytes, places: range) -> None:
+    for at in places:
+        desk.read(data[:at] + bytes([data[at] ^ 64]) + data[at + 1 :])
