@@ -19,7 +19,7 @@ NO_TEST = "**no test yet**"
 UNTESTED = "no test: "
 OPEN = {  # cases whose tests are still to be written
     *("G1", "G4", "G5", "G6", "G7", "G8", "H1", "H2", "H3", "H4", "H5", "H8", "H9"),
-    *("I1", "I2", "I3", "I4", "K1", "K3", "K4", "K6", "K7", "K8", "K9", "K10"),
+    *("I1", "I2", "I3", "I4", "K1", "K4", "K8", "K9", "K10"),
 }
 
 HEAD = """# Faults
@@ -34,6 +34,26 @@ Whatever the case: the message names file, line and shift, column or reason, how
 them and the next step; what could be used is published, of the same line and of the others; nothing
 half-made can be seen; rows in are rows classified plus rows rejected; no file of the input is
 touched; and `run.json` and `manifest.json` say who ran what on which files.
+"""
+
+FIGURES = """## Files harmed at random
+
+One to three changes (bits, bytes, blocks, cuts, insertions, swaps) at random places of a small
+file, half of them in its footer: 100,002 files, seed 8, pyarrow 26.0.1. `make torture` prints them.
+*Wrong* is what was read and is not what was written; *told* has a finding or a rejected row beside
+it.
+
+| What the producer writes | Files | Refused | Harmless | Wrong, told | Wrong, without a word |
+|---|---|---|---|---|---|
+| a manifest | 33,334 | 33,334 | 0 | 0 | **0** |
+| checksums of pages, no manifest: harmed pages | 12,520 | 11,860 | 660 | 0 | **0** |
+| the same: harmed footers | 20,814 | 18,848 | 1,965 | 1 | **0** |
+| neither: harmed pages | 12,592 | 10,123 | 815 | 294 | **1,360** (10.8 %) |
+| the same: harmed footers | 20,742 | 18,695 | 1,908 | 25 | **114** (0.5 %) |
+
+No process ended, and nothing was raised but errors of shiftmix. Where a file has no checksums, or no
+manifest, the line's report card says so. A footer has no checksum in any case: one that is edited
+with care, to fewer rows in all places, is found by a manifest alone (A9).
 """
 
 
@@ -73,6 +93,7 @@ def page(found: Found) -> str:
         parts.append("| Case | Fault | What shiftmix does | Tests |\n|---|---|---|---|")
         parts += [_row(case, found) for case in all_cases if case.code[0] == letter]
         parts.append("")
+    parts.append(FIGURES)
     parts.append(f"Tests marked * are in `make torture` only. Made by\n\n```sh\n{MADE_BY}\n```\n")
     return "\n".join(parts)
 
