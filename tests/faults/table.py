@@ -51,9 +51,9 @@ it.
 | neither: harmed pages | 12,592 | 10,123 | 815 | 294 | **1,360** (10.8 %) |
 | the same: harmed footers | 20,742 | 18,695 | 1,908 | 25 | **114** (0.5 %) |
 
-No process ended, and nothing was raised but errors of shiftmix. Where a file has no checksums, or no
-manifest, the line's report card says so. A footer has no checksum in any case: one that is edited
-with care, to fewer rows in all places, is found by a manifest alone (A9).
+No process ended, and nothing was raised but errors of shiftmix. Where a file has no checksums, or
+no manifest, the line's report card says so. A footer has no checksum in any case: one that is
+edited with care, to fewer rows in all places, is found by a manifest alone (A9).
 """
 
 

@@ -291,6 +291,24 @@ def delivered(lone: Hall) -> Hall:
 
 
 @pytest.mark.fault("A9")
+def test_what_was_cut_short_with_care_is_found_by_a_manifest_alone(delivered: Hall) -> None:
+    folder = delivered.folder("sound")
+    manifest_of(folder, *LISTED)
+    write(folder, table(ROWS, ROWS - 2))  # a sound file, of fewer rows
+    record = again(delivered)
+    assert record.counts.items == ROWS
+    assert "not the file that was listed" in finding(record, "readings.file_refused").sentence
+    (folder / "manifest.json").unlink()
+    record = again(delivered)
+    assert record.counts.items == 2 * ROWS - 2
+    assert not record.rejects
+    (row,) = (
+        one for one in report_card(record, None, Scale("mm", 2)) if one.name == "Completeness"
+    )
+    assert (row.mark.word, row.figure) == ("not verified", "no producer manifest")
+
+
+@pytest.mark.fault("A9")
 def test_what_a_manifest_lists_and_is_there_is_complete(delivered: Hall) -> None:
     manifest_of(delivered.folder("sound"), *LISTED)
     record = again(delivered)
