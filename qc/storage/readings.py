@@ -34,6 +34,10 @@ from qc.storage.tables import join
 Ints = NDArray[np.int64]
 
 
+# Each type that a column was met with, and the first file that has it so.
+Types = dict[tuple[str, pa.DataType], FileReadings]
+
+
 class NoReadingsError(ReadingsError):
     """A line has no file, none that can be used, or not all that its producer lists.
 
@@ -74,16 +78,19 @@ def read_line(plant: Plant, line: Line, shift: Shift, inputs: LineInputs) -> Lin
     if delivery is not None and delivery.problem is not None:
         raise _incomplete(line, shift, inputs, delivery)
     parts: list[FileReadings] = []
+    types: Types = {}
     refused = list(inputs.problems)
     for path, sha256, _ in inputs.files:
         stated = None if delivery is None else delivery.rows_of(path)
         read = read_file(plant, line, path, sha256, stated)
         if isinstance(read, Reject):
             refused.append(read)
-        elif (clash := _clash(parts, read)) is not None:
+        elif (clash := _clash(types, read)) is not None:
             refused.append(clash)
         else:
             parts.append(read)
+            for field in read.items.schema:
+                types.setdefault((field.name, field.type), read)
     if not parts:
         raise _nothing(plant, line, shift, tuple(refused), _manifest_of(delivery, parts))
     return _together(plant, line, shift, parts, refused, inputs)
@@ -159,23 +166,20 @@ def _incomplete(
     )
 
 
-def _clash(parts: Sequence[FileReadings], read: FileReadings) -> Reject | None:
+def _clash(types: Types, read: FileReadings) -> Reject | None:
     """The refusal of a file whose columns cannot stand under those of the files before it."""
-    if not parts:
-        return None
     for field in read.items.schema:
-        for part in parts:
-            at = part.items.schema.get_field_index(field.name)
-            if at < 0 or part.items.schema.field(at).type == field.type:
+        for (name, kind), part in types.items():
+            if name != field.name or kind == field.type:
                 continue
-            both = [part.items.select([field.name]), read.items.select([field.name])]
+            both = [part.items.select([name]), read.items.select([name])]
             try:
                 join(in_one_layout(both))
             except (pa.ArrowInvalid, pa.ArrowTypeError):
                 return refuse(
                     read.source.path,
-                    f"column {field.name!r} is of type {field.type}, in {part.source.path} of "
-                    f"type {part.items.schema.field(at).type}",
+                    f"column {name!r} is of type {field.type}, in {part.source.path} of "
+                    f"type {kind}",
                     "Write the column with one type in all files",
                     read.source.sha256,
                 )
