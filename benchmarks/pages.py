@@ -48,8 +48,7 @@ through {shifts} shifts of {items:,} items; the pages are of the last.
 
 - **bytes**, **gzip**: of the page, style sheet included; nothing else is loaded.
 - **CPU**: processor time to make the page's text from the published record, tally and held items,
-  median of {repeats}. Templates are compiled once a process, in {compiled:.0f} ms, which is not
-  counted.
+  median of {repeats}. Templates are compiled once a process, which is not counted.
 - **opened**: from the call to the load event in headless Chromium, from a local file, median of
   {opened}."""
 TAIL = """\
@@ -177,10 +176,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         home = Path(folder)
         shift = last_shift(home)
-        start = time.process_time()
-        reports.pages_of(shift.record, shift.evidence)
-        compiled = 1000 * (time.process_time() - start)
-        compiled -= cpu_ms(lambda: reports.pages_of(shift.record, shift.evidence), 3)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         rows = [*line_rows(shift, browser, home), shift_row(shift, browser, home)]
         browser.close()
@@ -188,7 +183,7 @@ def main() -> None:
     facts = {"held": 100, "trend": TREND_SHIFTS + 1, "many": MANY, "shifts": SHIFTS}
     facts |= {"items": ITEMS, "repeats": REPEATS, "opened": OPENED}
     parts = (
-        HEAD.format(**facts, compiled=compiled),
+        HEAD.format(**facts),
         table(head, rows),
         TAIL.format(limit=LINE_LIMIT, cpu=CPU_LIMIT),
     )
