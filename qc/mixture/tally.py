@@ -191,6 +191,9 @@ def _judge(x: Floats, weight: Floats | None, resolution: float | None) -> None:
 
 
 def _count_floats(x: Floats, weight: Floats | None) -> tuple[Floats, Floats]:
+    if weight is None:  # sorting alone is several times faster than sorting with positions
+        values, items = np.unique(x, return_counts=True)
+        return values, items.astype(np.float64)
     values, inverse = np.unique(x, return_inverse=True)
     return values, np.bincount(inverse, weights=weight, minlength=len(values)).astype(np.float64)
 
