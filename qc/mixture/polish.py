@@ -59,14 +59,7 @@ class Summit:
         return self.gap <= GAP
 
 
-def polish(
-    cells: Cells,
-    start: Theta,
-    limits: Constraints,
-    passes: int = MAX_PASSES,
-    *,
-    near: bool = False,
-) -> Summit:
+def polish(cells: Cells, start: Theta, limits: Constraints, passes: int = MAX_PASSES) -> Summit:
     """Climb from `start` to the nearest optimum; the objective never falls.
 
     Parameters
@@ -76,11 +69,9 @@ def polish(
     limits : Constraints
     passes : int
         Bound on the passes over the tally.
-    near : bool
-        Whether the summit is known to be near, so that Newton is tried at once.
     """
     state = evaluate(cells, start, limits, 0)
-    before, idle = state.objective if near else -np.inf, 0
+    before, idle = -np.inf, 0
     while True:
         # Newton costs two passes a try: only where the last cycle says the summit is near.
         if state.objective - before < NEAR:

@@ -116,7 +116,7 @@ def _finished(
         [reached[i] for i in near[:POLISHED]],
     )
     if len(coarse.z) < len(cells.z):
-        best = [polish(cells, summit.theta, limits, near=True) for summit in climbed[:FINALISTS]]
+        best = [polish(cells, summit.theta, limits) for summit in climbed[:FINALISTS]]
         return _merged(best, members[:FINALISTS])
     passed_over = [i for i, s in enumerate(summits) if s.faults]
     return _merged(
