@@ -91,3 +91,15 @@ def test_readings_are_counted_in_blocks_as_they_are_at_once() -> None:
     assert in_blocks.counts.tolist() == counts.tolist()
     assert in_blocks.off_grid == len(x[::1000])
     assert Tally.of(x).counts.tolist() == np.unique(x, return_counts=True)[1].tolist()
+
+
+@pytest.mark.parametrize("resolution", [None, 0.01, 1e-9])
+def test_each_reading_is_found_at_its_own_place(resolution: float | None) -> None:
+    x = np.round(np.random.default_rng(8).normal(5.0, 0.3, 2 * BLOCK + 5), 2)
+    tally = Tally.of(x, resolution=resolution)
+    assert tally.values[tally.index(x)] == pytest.approx(x, abs=1e-9)
+    assert tally.index(tally.values).tolist() == list(range(len(tally)))
+    gap = next(v for v in np.arange(3.5, 6.5, 0.01) if np.abs(x - v).min() > 0.005)
+    for missing in (x.min() - 1.0, x.max() + 1.0, gap):
+        with pytest.raises(FitError, match="not in the tally"):
+            tally.index(np.array([x[0], missing]))
