@@ -203,9 +203,19 @@ def _write_failure(
         log.error("line %s failed unexpectedly", name, exc_info=error)
     line = plant.line(name)
     config = config_sha256(plant, line, shift)
-    rejects = error.rejects if isinstance(error, NoReadingsError) else ()
+    rejects, manifest = (
+        (error.rejects, error.manifest) if isinstance(error, NoReadingsError) else ((), None)
+    )
     # No input hash: a line in error is always tried again.
-    record = failed_line(line, shift, error, config_sha256=config, input_sha256="", rejects=rejects)
+    record = failed_line(
+        line,
+        shift,
+        error,
+        config_sha256=config,
+        input_sha256="",
+        rejects=rejects,
+        manifest=manifest,
+    )
     write_failed_line(attempt, record, rejects)
 
 

@@ -84,12 +84,7 @@ def _input(record: LineRecord) -> Iterator[Check]:
         )
     else:
         yield Check("Files", PASS, files, "every page checksum verified")
-    yield Check(
-        "Completeness",
-        UNKNOWN,
-        "no producer manifest",
-        "nothing says how many items there should be: completeness not verified",
-    )
+    yield _completeness(record)
     if not counts.rows:
         return
     lost, limit = counts.invalid + counts.rejected, record.line.policy.max_invalid_share
@@ -101,6 +96,21 @@ def _input(record: LineRecord) -> Iterator[Check]:
         f"{count(counts.invalid)} without a usable reading (limit {setting(limit)}), "
         f"{count(counts.rejected)} rejected",
     )
+
+
+def _completeness(record: LineRecord) -> Check:
+    stated = record.manifest
+    if stated is None:
+        return Check(
+            "Completeness",
+            UNKNOWN,
+            "no producer manifest",
+            "nothing says how many items there should be: completeness not verified",
+        )
+    figure = f"{plural(stated.n_files, 'file')}, {plural(stated.n_rows, 'row')} listed"
+    if stated.problem is not None:
+        return Check("Completeness", FAIL, figure, stated.problem)
+    return Check("Completeness", PASS, figure, "every file is as the producer's manifest says")
 
 
 def _measurement(record: LineRecord, tally: Tally | None, scale: Scale) -> Iterator[Check]:

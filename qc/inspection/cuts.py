@@ -92,7 +92,10 @@ def _error(rule: Rule, x: Floats, at: float, batch: int) -> float | None:
     """Standard error of a cut that lies between two readings x, by the batch's log odds."""
     component = rule.fitted.component[batch]
     odds, errors = rule.fitted.fit.log_odds(np.append(x, at))
-    slope = float(odds[1, component] - odds[0, component]) / float(x[1] - x[0])
+    run = float(x[1] - x[0])
+    if run == 0:  # far from zero, float64 has no reading between two neighbours
+        return None
+    slope = float(odds[1, component] - odds[0, component]) / run
     se = float(errors[2, component])
     if not (math.isfinite(slope) and math.isfinite(se)) or slope == 0 or not se > 0:
         return None

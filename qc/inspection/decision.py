@@ -17,6 +17,7 @@ from qc.findings import Finding, Severity
 from qc.inspection.diagnosis import judge_fit
 from qc.inspection.disposition import Rule, make_rule, nothing_decided
 from qc.inspection.expectation import confusion
+from qc.inspection.far_off import core_of
 from qc.inspection.identity import BatchFit, Known, fit_batches
 from qc.mixture import Tally
 from qc.mixture.goodness import Goodness, goodness
@@ -99,6 +100,8 @@ def decide(
         reason, finding = stop
         nothing = nothing_decided(len(tally), reason)
         return _undecided(None, nothing, together, used, [*findings, finding])
+    together, far_off = core_of(together, line)
+    findings.extend(far_off)
     fitted = fit_batches(together, line, last, known)
     findings.extend(fitted.findings)
     if fitted.fit.failed:

@@ -15,6 +15,7 @@ from qc.inspection.batches import batch_records
 from qc.inspection.course import course_of
 from qc.inspection.decision import Decision, decide
 from qc.inspection.disposition import GUARD, nothing_decided, stacked, zones
+from qc.inspection.far_off import core_of
 from qc.inspection.fit_record import fit_record
 from qc.inspection.known import anchors, compare, disagreement
 from qc.inspection.order import BatchOrder, batch_order, order_findings
@@ -35,6 +36,7 @@ from qc.records import (
     LineRecord,
     LineResult,
     LineStatus,
+    ProducerManifest,
     Reason,
     Reject,
     ShiftValues,
@@ -103,7 +105,8 @@ def inspect_line(
     rule = decided.rule
     unsorted = cannot_sort(line, rule) or out_of_reach(line, rule, decided.memberships)
     findings.extend(unsorted or _about_holds(line, counts))
-    stretches = () if rule is None else zones(rule, tally)
+    # One reading of 1e12 would leave a handful of points to tell the batches by.
+    stretches = () if rule is None else zones(rule, core_of(tally, line)[0])
     findings.extend(regions(line, stretches))
     findings.extend(_about_items(line, counts))
     record = LineRecord(
@@ -125,6 +128,7 @@ def inspect_line(
         input_sha256=input_sha256,
         known=known,
         course=course,
+        manifest=readings.manifest,
     )
     return LineResult(_with_trend(record, past, baseline), tally, by_reading, index)
 
@@ -137,6 +141,7 @@ def failed_line(
     config_sha256: str,
     input_sha256: str,
     rejects: Sequence[Reject] = (),
+    manifest: ProducerManifest | None = None,
 ) -> LineRecord:
     """The record of a line that could not be read or computed."""
     remedy = error.remedy if isinstance(error, ShiftmixError) else ""
@@ -160,6 +165,7 @@ def failed_line(
         config_sha256=config_sha256,
         input_sha256=input_sha256,
         error=sentence,
+        manifest=manifest,
     )
 
 

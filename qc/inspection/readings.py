@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from qc.findings import Finding
 from qc.mixture import Tally, tally_on_grid
+from qc.mixture.tally import LARGEST_TICK
 from qc.plant import Gauge, Line
 from qc.records import LineReadings, Reason
 
@@ -20,6 +21,7 @@ INVALID_REASONS = (
     Reason.SENTINEL,
     Reason.OUT_OF_RANGE,
 )
+LARGEST = 1e100  # no gauge shows it, and squares of it are near the end of float64
 SAME = 1e-9  # relative: a reading this near to a sentinel is the sentinel
 
 
@@ -33,10 +35,12 @@ def invalid_reasons(readings: LineReadings, gauge: Gauge) -> Codes:
 def reasons_of(x: Floats, gauge: Gauge) -> Codes:
     """Reason code of each number that is no measurement, CLEAR for the others; shape (n,)."""
     finite = np.isfinite(x)
+    most = LARGEST if gauge.resolution is None else min(LARGEST, LARGEST_TICK * gauge.resolution)
     reasons = np.full(len(x), Reason.CLEAR, dtype=np.int16)
     if gauge.range is not None:
         low, high = gauge.range
         reasons[finite & ((x < low) | (x > high))] = Reason.OUT_OF_RANGE
+    reasons[finite & (np.abs(x - gauge.origin) >= most)] = Reason.OUT_OF_RANGE
     for sentinel in gauge.sentinels:
         reasons[np.isclose(x, sentinel, rtol=SAME, atol=0.0)] = Reason.SENTINEL
     reasons[np.isinf(x)] = Reason.INFINITE

@@ -27,6 +27,7 @@ Floats = NDArray[np.float64]
 
 NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(8)
 NARROW_WIDTH = 1.0
+FAR = 1e6  # sds from the mean: squares of it lose the digits that the ends of a cell differ by
 NARROW_SLOPE = 1.5
 LOG_SQRT_2PI = float(0.5 * np.log(2.0 * np.pi))
 
@@ -85,8 +86,12 @@ def _wide(c: Floats, w: float, order: int) -> tuple[Floats, list[Floats]]:
         log_mass = np.where(a > 0, tail, np.log(ndtr(b) - ndtr(a)))
     if order == 0:
         return log_mass, []
-    at_a = np.exp(-0.5 * a**2 - LOG_SQRT_2PI - log_mass)
-    at_b = np.exp(-0.5 * b**2 - LOG_SQRT_2PI - log_mass)
+    # Far out the densities at the ends, over the mass, are those of an exponential tail of rate a;
+    # the difference of the squares would have lost all its digits there.
+    far = a > FAR
+    rate = np.log(np.maximum(a, 1.0))
+    at_a = np.exp(np.where(far, rate, -0.5 * a**2 - LOG_SQRT_2PI - log_mass))
+    at_b = np.exp(np.where(far, rate - a * w, -0.5 * b**2 - LOG_SQRT_2PI - log_mass))
     moments = [at_a - at_b]
     if order > 1:
         moments.append(1.0 + a * at_a - b * at_b)

@@ -53,6 +53,7 @@ from qc.records.holds import (
 from qc.records.inputs import (
     LastBatches,
     LineReadings,
+    ProducerManifest,
     Reject,
     SourceFile,
     WindowShift,
@@ -122,6 +123,7 @@ __all__ = [
     "LineResult",
     "LineStatus",
     "PastItems",
+    "ProducerManifest",
     "PublishedItem",
     "Reason",
     "Reckoning",

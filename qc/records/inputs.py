@@ -36,6 +36,27 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ProducerManifest:
+    """What the producer of a line's files states of them.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the root of the readings.
+    n_files, n_rows : int
+        As it lists them.
+    problem : str or None
+        What is not as it says; None where every file that it lists was read, and no other.
+    """
+
+    path: str
+    sha256: str
+    n_files: int
+    n_rows: int
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reject:
     """A row, or with `row` None a whole file, that could not be used.
 
@@ -79,6 +100,8 @@ class LineReadings:
     known : ndarray of int16, shape (n_items,), or None
         True batch as an index into the line's batches, NONE where it is not stated; None where
         the plant has no column of known batches.
+    manifest : ProducerManifest or None
+        None where the producer states nothing of its files.
     """
 
     line: str
@@ -91,6 +114,7 @@ class LineReadings:
     findings: tuple[Finding, ...]
     n_rows: int
     known: Codes | None = None
+    manifest: ProducerManifest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from qc.records.course import Course
 from qc.records.decisions import Counts, Dispositions, LineStatus, Verdict, Zone
 from qc.records.fits import BatchRecord, FitRecord
 from qc.records.holds import Holds, Recorded
-from qc.records.inputs import Reject, SourceFile, WindowShift
+from qc.records.inputs import ProducerManifest, Reject, SourceFile, WindowShift
 from qc.records.known import KnownBatches
 from qc.records.outcomes import LineOutcome, ShiftPast
 from qc.records.trend import BatchValues, ShiftValues, Trend
@@ -49,6 +49,8 @@ class LineRecord:
         The shift in order of time; None where no times are recorded, or it was not assessed.
     holds : Holds or None
         What people decided on its held items; None where nothing is recorded.
+    manifest : ProducerManifest or None
+        What the producer states of the line's files; None where it states nothing.
     """
 
     line: Line
@@ -70,6 +72,7 @@ class LineRecord:
     trend: Trend | None = None
     course: Course | None = None
     holds: Holds | None = None
+    manifest: ProducerManifest | None = None
 
     @property
     def open_holds(self) -> int:

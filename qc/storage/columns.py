@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from qc.records import NONE, Bools, Codes, Floats
 from qc.storage.refusal import Refused
+from qc.storage.schema import is_text
 
 Ints = NDArray[np.int64]
 
@@ -165,6 +166,23 @@ def restored(table: pa.Table, schema: pa.Schema) -> pa.Table:
                 column = column.cast(column.type.value_type).cast(kind)
         columns.append(column)
     return pa.table(columns, names=table.column_names)
+
+
+def in_one_layout(tables: Sequence[pa.Table]) -> list[pa.Table]:
+    """The tables with each text column in one layout, where they have it in several."""
+    layouts: dict[str, set[pa.DataType]] = {}
+    for table in tables:
+        for field in table.schema:
+            layouts.setdefault(field.name, set()).add(field.type)
+    mixed = [name for name, met in layouts.items() if len(met) > 1 and all(map(is_text, met))]
+    changed = []
+    for table in tables:
+        for name in mixed:
+            at = table.schema.get_field_index(name)
+            if at >= 0:
+                table = table.set_column(at, name, texts_of(table.column(at)))
+        changed.append(table)
+    return changed
 
 
 def flags(column: pa.ChunkedArray) -> Bools:

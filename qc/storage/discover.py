@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from qc.errors import ConfigError, ReadingsError, Where
 from qc.plant import Plant, Shift
 from qc.records import Reject
+from qc.storage.delivery import BESIDE, MANIFEST
 from qc.storage.paths import is_name, shown
 from qc.storage.reader import footer_rows, line_counts
 from qc.storage.refusal import refuse
@@ -49,18 +50,21 @@ class ShiftFiles:
         What could not be taken and belongs to no line of the plant.
     line_problems : dict of str to tuple of Reject
         What could not be taken of a line; they come back in the line's readings.
+    manifests : dict of str to str
+        The producer's manifest of a line's files, where there is one, relative to the root.
     """
 
     by_line: dict[str, tuple[str, ...]]
     unknown_lines: tuple[UnknownLine, ...]
     problems: tuple[Reject, ...]
     line_problems: dict[str, tuple[Reject, ...]]
+    manifests: dict[str, str] = field(default_factory=dict)
 
     @property
     def has_any(self) -> bool:
         """Whether there is anything at all of the shift, usable or not."""
         of_lines = (*self.by_line.values(), *self.line_problems.values())
-        return any(of_lines) or bool(self.unknown_lines or self.problems)
+        return any(of_lines) or bool(self.manifests or self.unknown_lines or self.problems)
 
 
 def discover(plant: Plant, shift: Shift) -> ShiftFiles:
@@ -100,6 +104,7 @@ def _discover_hive(plant: Plant, shift: Shift, root: Path, names: list[str]) -> 
     line_problems: dict[str, tuple[Reject, ...]] = {line.name: () for line in plant.lines}
     problems: list[Reject] = []
     unknown: list[UnknownLine] = []
+    manifests: dict[str, str] = {}
     for name in names:
         if not name.startswith(LINE_KEY):
             continue
@@ -108,44 +113,50 @@ def _discover_hive(plant: Plant, shift: Shift, root: Path, names: list[str]) -> 
             remedy = "Name the folder line=NAME, with letters, digits, '.', '_' and '-' only"
             problems.append(refuse(shown(name), f"{line!a} is no name of a line", remedy))
             continue
-        files, met = _list_shift(root, name, _shift_part(shift))
+        files, met, manifest = _list_shift(root, name, _shift_part(shift))
         if line in by_line:
             by_line[line], line_problems[line] = files, met
+            manifests |= {} if manifest is None else {line: manifest}
         elif files or met:
             n_rows = sum(footer_rows(root / file) for file in files)
             unknown.append(UnknownLine(line, len(files), n_rows))
             problems += met
-    return ShiftFiles(by_line, tuple(unknown), tuple(problems), line_problems)
+    return ShiftFiles(by_line, tuple(unknown), tuple(problems), line_problems, manifests)
 
 
 def _shift_part(shift: Shift) -> str:
     return f"date={shift.date.isoformat()}/shift={shift.name}"
 
 
-def _list_shift(root: Path, line: str, part: str) -> tuple[tuple[str, ...], tuple[Reject, ...]]:
-    """Files of one line's shift, and what else lies there."""
+def _list_shift(
+    root: Path, line: str, part: str
+) -> tuple[tuple[str, ...], tuple[Reject, ...], str | None]:
+    """Files of one line's shift, what else lies there, and the producer's manifest of them."""
     relative = f"{line}/{part}"
     met = _first_problem(root, relative)
     if met is not None:
-        return (), (met,)
+        return (), (met,), None
     try:
         entries = sorted(os.scandir(root / relative), key=lambda entry: entry.name)
     except FileNotFoundError:
-        return (), ()
+        return (), (), None
     except OSError as error:
         detail = f"the folder cannot be listed: {error.strerror}"
-        return (), (refuse(relative, detail, "Let the user of this process read it"),)
-    files, problems = [], []
+        return (), (refuse(relative, detail, "Let the user of this process read it"),), None
+    files, problems, manifest = [], [], None
     for entry in entries:
         if entry.name.startswith(HIDDEN) and not entry.name.endswith(SUFFIX):
             continue
         path = f"{relative}/{entry.name}"
+        if entry.name == MANIFEST and entry.is_file(follow_symlinks=False):
+            manifest = path
+            continue
         problem = _problem_with(entry)
         if problem is None:
             files.append(path)
         else:
             problems.append(refuse(f"{relative}/{shown(entry.name)}", *problem))
-    return tuple(files), tuple(problems)
+    return tuple(files), tuple(problems), manifest
 
 
 def _problem_with(entry: os.DirEntry[str]) -> tuple[str, str] | None:
@@ -200,12 +211,15 @@ def _discover_file(plant: Plant, shift: Shift, root: Path) -> ShiftFiles:
     met = _unusable(root, path)
     if met is not None:
         return ShiftFiles(dict.fromkeys(lines, ()), (), (), dict.fromkeys(lines, (met,)))
+    manifest = f"{path}{BESIDE}"
+    stated = (root / manifest).is_file() and not (root / manifest).is_symlink()
+    manifests = dict.fromkeys(lines, manifest) if stated else {}
     if not (root / path).exists():
-        return ShiftFiles(dict.fromkeys(lines, ()), (), (), nothing)
+        return ShiftFiles(dict.fromkeys(lines, ()), (), (), nothing, manifests)
     counts = None if plant.columns.line is None else line_counts(plant, path)
     if not isinstance(counts, dict):
         # One line only, or a file that cannot be read: each line's reader will say why.
-        return ShiftFiles(dict.fromkeys(lines, (path,)), (), (), nothing)
+        return ShiftFiles(dict.fromkeys(lines, (path,)), (), (), nothing, manifests)
     by_line: dict[str, tuple[str, ...]] = {
         name: (path,) if counts.get(name) else () for name in lines
     }
@@ -214,7 +228,8 @@ def _discover_file(plant: Plant, shift: Shift, root: Path) -> ShiftFiles:
     if counts.get(None):
         detail = f"{grouped(counts[None])} rows name no line in column {plant.columns.line!r}"
         problems.append(refuse(path, detail, "Record the line of each item"))
-    return ShiftFiles(by_line, unknown, tuple(problems), nothing)
+    manifests = {name: manifest for name in manifests if by_line[name]}
+    return ShiftFiles(by_line, unknown, tuple(problems), nothing, manifests)
 
 
 def _others(counts: dict[str | None, int], lines: Iterable[str]) -> Iterator[tuple[str, int]]:

@@ -1,13 +1,17 @@
-"""Items that were delivered more than once: identical copies, and copies that contradict."""
+"""Items that were delivered more than once: copies, contradictions, and ids that look alike."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as kinds
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+
+# What cannot be seen: soft hyphen, zero width, marks of direction, joiners, byte order mark.
+UNSEEN = r"[\x{00AD}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2064}\x{2066}-\x{2069}\x{FEFF}]"
 
 
 def find_duplicates(ids: pa.ChunkedArray, items: pa.Table) -> tuple[Ints, Ints]:
@@ -41,6 +45,28 @@ def find_duplicates(ids: pa.ChunkedArray, items: pa.Table) -> tuple[Ints, Ints]:
     conflicting = in_conflict[group]
     surplus = ~conflicting & (first_copy != np.arange(len(rows)))
     return rows[surplus], rows[conflicting]
+
+
+def look_alikes(ids: pa.ChunkedArray) -> Ints:
+    """Rows whose id looks like another one: but for case, width, spaces and what cannot be seen.
+
+    Parameters
+    ----------
+    ids : pyarrow.ChunkedArray of string, n entries
+        All different.
+    """
+    plain = pc.utf8_lower(ids) if _is_ascii(ids) else _folded(ids)
+    codes = _codes(pc.utf8_trim_whitespace(plain))
+    return np.flatnonzero((np.bincount(codes) > 1)[codes]) if len(codes) else codes
+
+
+def _is_ascii(texts: pa.ChunkedArray) -> bool:
+    return all(bool(pc.all(pc.string_is_ascii(chunk)).as_py()) for chunk in texts.chunks)
+
+
+def _folded(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    seen = pc.replace_substring_regex(texts, UNSEEN, "")
+    return pc.utf8_lower(pc.utf8_normalize(seen, form="NFKC"))
 
 
 def _codes(column: pa.ChunkedArray) -> Ints:

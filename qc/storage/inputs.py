@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,10 +19,17 @@ from qc.findings import Finding, Severity
 from qc.mixture import Tally
 from qc.plant import Line, Plant, Shift
 from qc.records import LastBatches, Reject, ShiftValues, WindowShift, WindowTally
+from qc.storage.delivery import (
+    WAIT,
+    Delivery,
+    not_listed,
+    read_delivery,
+    still_written,
+)
 from qc.storage.discover import ShiftFiles
 from qc.storage.history import EarlierShift, History
 from qc.storage.parquet_file import hash_file
-from qc.storage.refusal import refusal
+from qc.storage.refusal import refusal, refuse
 
 LOOK_BACK = 30  # published shifts in which batches without a nominal are looked for
 TREND_SHIFTS = 25  # earlier shifts that a trend rests on: more would hide that the line has changed
@@ -51,7 +58,9 @@ class LineInputs:
     problems : tuple of Reject
         Files of the line that cannot even be opened.
     findings : tuple of Finding
-        Earlier shifts that cannot be used.
+        Earlier shifts that cannot be used, files that the producer's manifest does not list.
+    delivery : Delivery or None
+        The producer's manifest of the files; None where there is none.
     """
 
     files: tuple[tuple[str, str, int], ...]
@@ -62,6 +71,7 @@ class LineInputs:
     problems: tuple[Reject, ...] = ()
     findings: tuple[Finding, ...] = ()
     baseline: tuple[ShiftValues, ...] | None = None
+    delivery: Delivery | None = None
 
 
 def fingerprint(
@@ -79,15 +89,10 @@ def fingerprint(
         The earlier shifts, as other lines of the same run have opened them.
     """
     history = history or History(plant, shift)
-    hashed: list[tuple[str, str, int]] = []
-    problems = list(files.line_problems.get(line.name, ()))
-    for path in sorted(files.by_line.get(line.name, ())):
-        try:
-            sha256, size = hash_file(Path(plant.readings) / path)
-        except Exception as error:
-            problems.append(refusal(path, error))
-        else:
-            hashed.append((path, sha256, size))
+    paths = files.by_line.get(line.name, ())
+    delivery = _delivery_of(plant, line, files)
+    hashed, problems = _hashed(plant, paths, delivery)
+    problems = [*files.line_problems.get(line.name, ()), *problems]
     window, findings = window_of(line, history)
     last, damaged = _last_batches(line, history)
     past, missing = _past(line, window, history)
@@ -100,6 +105,8 @@ def fingerprint(
             for tally in window
         ],
     }
+    if delivery is not None:
+        content["manifest"] = [delivery.path, delivery.sha256]
     if last is not None:
         content["last"] = [str(last.date), last.shift, last.batches]
     if past:
@@ -107,10 +114,46 @@ def fingerprint(
     if baseline is not None:
         content["baseline"] = [astuple(values) for values in baseline]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
-    findings = (*findings, *damaged, *missing, *unread)
+    strangers = () if delivery is None else not_listed(line, delivery, paths)
+    findings = (*strangers, *findings, *damaged, *missing, *unread)
     return LineInputs(
-        tuple(hashed), window, digest, last, past, tuple(problems), findings, baseline
+        tuple(hashed), window, digest, last, past, tuple(problems), findings, baseline, delivery
     )
+
+
+def _delivery_of(plant: Plant, line: Line, files: ShiftFiles) -> Delivery | None:
+    path = files.manifests.get(line.name)
+    if path is None:
+        return None
+    beside = (met.path for met in files.line_problems.get(line.name, ()))
+    there = (*files.by_line.get(line.name, ()), *beside)
+    return read_delivery(Path(plant.readings), path, there)
+
+
+def _hashed(
+    plant: Plant, paths: Sequence[str], delivery: Delivery | None
+) -> tuple[list[tuple[str, str, int]], list[Reject]]:
+    """The files that may be read, with hash and size, and the refusals of the others."""
+    hashed: list[tuple[str, str, int]] = []
+    problems: list[Reject] = []
+    for path in sorted(paths):
+        place = Path(plant.readings) / path
+        try:
+            # What is told of such a file changes with time alone, and is in the hash of the inputs.
+            unfinished = still_written(place, plant.operation.settle_minutes)
+            sha256, size = hash_file(place)
+        except Exception as error:
+            problems.append(refusal(path, error))
+            continue
+        if unfinished is not None:
+            problems.append(refuse(path, unfinished, WAIT, sha256))
+            continue
+        mismatch = None if delivery is None else delivery.mismatch(path, sha256)
+        if mismatch is not None:
+            problems.append(mismatch)
+        else:
+            hashed.append((path, sha256, size))
+    return hashed, problems
 
 
 def window_of(line: Line, history: History) -> tuple[tuple[WindowTally, ...], tuple[Finding, ...]]:

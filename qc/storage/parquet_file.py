@@ -16,8 +16,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from qc.storage.footer import DAMAGED, chunks_of, pages_of
+from qc.storage.paths import shown
 from qc.storage.refusal import Refused
-from qc.wording import grouped
+from qc.wording import grouped, plural
 
 MIB = 2**20
 MAX_FILE_BYTES = 2048 * MIB  # the file is held in memory
@@ -25,6 +27,8 @@ MAX_FOOTER_BYTES = 16 * MIB  # a footer is decoded to a multiple of its size
 MAX_ROWS = 50_000_000  # a line's shift has millions of items, not hundreds of millions
 MAX_COLUMNS = 1_000
 MAX_DECODED_BYTES = 4096 * MIB  # the columns of one file, decoded
+MAX_BYTES_A_ROW = 1024  # of one column, on average: text of a page, and a number has eight
+SPARE_BYTES = 1 * MIB  # that a column may have beside them: a dictionary for few rows
 
 MAGIC = b"PAR1"
 ENCRYPTED_MAGIC = b"PARE"
@@ -105,12 +109,20 @@ def open_parquet(data: bytes, dictionaries: Sequence[str] = ()) -> pq.ParquetFil
         If they are no Parquet file, or one beyond a limit.
     """
     _judge_bytes(data)
-    file = pq.ParquetFile(
-        pa.BufferReader(data),
-        memory_map=False,
-        page_checksum_verification=True,
-        read_dictionary=list(dictionaries),
-    )
+    try:
+        file = pq.ParquetFile(
+            pa.BufferReader(data),
+            memory_map=False,
+            page_checksum_verification=True,
+            read_dictionary=list(dictionaries),
+        )
+    except Exception as error:
+        if "nested" in str(error):
+            raise Refused(
+                f"its columns are nested too deeply ({_said(error)})",
+                "Write the columns of the measurements only",
+            ) from error
+        raise Refused(f"its footer is damaged ({_said(error)})", DAMAGED) from error
     metadata = file.metadata
     if metadata.num_columns > MAX_COLUMNS:
         raise Refused(
@@ -158,19 +170,43 @@ def decode(file: pq.ParquetFile, columns: Sequence[str]) -> pa.Table:
     return table
 
 
-def has_checksums(data: bytes, file: pq.ParquetFile, columns: Sequence[str]) -> bool:
-    """Whether the first page of every chunk of these columns carries a checksum.
+def first_rows(data: bytes, file: pq.ParquetFile, column: str, n: int) -> pa.ChunkedArray:
+    """The first rows of one column (Refused as for `decode`)."""
+    judge_pages(data, [column], file.metadata.num_rows)
+    batch = next(file.iter_batches(batch_size=n, columns=[column]), None)
+    kind = file.schema_arrow.field(column).type
+    return pa.chunked_array([], kind) if batch is None else pa.chunked_array([batch.column(0)])
 
-    The footer does not say; a writer sets the checksum of all pages or of none.
+
+def has_checksums(data: bytes, columns: Sequence[str]) -> bool:
+    """Whether every page of these columns carries a checksum."""
+    chunks = [chunk for chunk in chunks_of(data) if chunk.column in columns]
+    return bool(chunks) and all(
+        page.has_checksum for chunk in chunks for page in pages_of(data, chunk)
+    )
+
+
+def judge_pages(data: bytes, columns: Sequence[str], n_rows: int) -> None:
+    """Refuse what a few kB would decompress to, before they do.
+
+    Raises
+    ------
+    Refused
+        If the pages of a column are damaged, or larger than `n_rows` items can need.
     """
-    metadata = file.metadata
-    chunks = [
-        metadata.row_group(group).column(column)
-        for group in range(metadata.num_row_groups)
-        for column in range(metadata.num_columns)
-        if metadata.row_group(group).column(column).path_in_schema in columns
-    ]
-    return bool(chunks) and all(_page_has_checksum(data, _start(chunk)) for chunk in chunks)
+    limit = MAX_BYTES_A_ROW * n_rows + SPARE_BYTES
+    sizes = dict.fromkeys(columns, 0)
+    for chunk in chunks_of(data):
+        if chunk.column not in sizes:
+            continue
+        for page in pages_of(data, chunk):
+            sizes[chunk.column] += page.uncompressed
+            if sizes[chunk.column] > limit:
+                raise Refused(
+                    f"column {chunk.column!r} holds more than {limit / MIB:,.0f} MiB in "
+                    f"{plural(n_rows, 'row')}",
+                    f"Leave the column out, or write at most {MAX_BYTES_A_ROW} bytes an item",
+                )
 
 
 def _judge_bytes(data: bytes) -> None:
@@ -228,29 +264,11 @@ def _name_column(file: pq.ParquetFile, columns: Sequence[str], met: Exception) -
             file.read(columns=[name]).validate(full=True)
         except Exception as error:
             what = "fails its checksum" if "CRC" in str(error) else "cannot be decoded"
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            return Refused(
-                f"column {name!r} {what} ({reason[:200]})", "Write or copy the file again"
-            )
-    return Refused(f"cannot be decoded ({met})", "Write or copy the file again")
+            return Refused(f"column {name!r} {what} ({_said(error)})", DAMAGED)
+    return Refused(f"cannot be decoded ({_said(met)})", DAMAGED)
 
 
-def _start(chunk: pq.ColumnChunkMetaData) -> int:
-    offsets = (chunk.dictionary_page_offset, chunk.data_page_offset)
-    return int(min((offset for offset in offsets if offset), default=0))
-
-
-def _page_has_checksum(data: bytes, offset: int) -> bool:
-    """Read the head of a Thrift page header: type, two sizes, then the checksum, if there is one.
-
-    In Thrift's compact protocol 0x15 announces the next field as a 32-bit integer, whose bytes
-    follow with the high bit set on all but the last.
-    """
-    for _ in range(3):
-        if data[offset : offset + 1] != b"\x15":
-            return False
-        offset += 1
-        while offset < len(data) and data[offset] & 0x80:
-            offset += 1
-        offset += 1
-    return data[offset : offset + 1] == b"\x15"
+def _said(error: Exception) -> str:
+    """What a decoder says, as one short line; it may quote the file."""
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return shown(first)[:200]

@@ -16,13 +16,14 @@ from qc.records import Bools, Floats, Reject, SourceFile
 from qc.storage import columns as convert
 from qc.storage import parquet_file, schema
 from qc.storage.refusal import Refused, refusal
-from qc.wording import grouped
+from qc.wording import grouped, plural
 
 Ints = NDArray[np.int64]
 
 MAX_ID_BYTES = 128
 NO_ID, LONG_ID = "no id", "id too long"
 ID_REMEDY = "Record an id of at most 128 bytes for each item, then deliver the file again"
+SHOWN_ROWS = 5  # of a column that cannot be used
 SHOWN_ID = 40  # characters of an id that is too long
 
 
@@ -56,7 +57,9 @@ class FileReadings:
     notes: tuple[Finding, ...]
 
 
-def read_file(plant: Plant, line: Line, path: str, sha256: str) -> FileReadings | Reject:
+def read_file(
+    plant: Plant, line: Line, path: str, sha256: str, stated_rows: int | None = None
+) -> FileReadings | Reject:
     """Read what a file holds of a line.
 
     Parameters
@@ -65,6 +68,8 @@ def read_file(plant: Plant, line: Line, path: str, sha256: str) -> FileReadings 
         Relative to the root of the readings.
     sha256 : str
         Hash of the file as it was listed: other content is refused.
+    stated_rows : int, optional
+        Rows of the whole file by its producer's manifest: another number is refused.
 
     Returns
     -------
@@ -73,7 +78,7 @@ def read_file(plant: Plant, line: Line, path: str, sha256: str) -> FileReadings 
     # The one border at which every exception is a verdict on the file: decoders raise OSError,
     # ValueError, UnicodeDecodeError and MemoryError on damaged files, and name nothing.
     try:
-        return _read(plant, line, path, sha256)
+        return _read(plant, line, path, sha256, stated_rows)
     except Exception as error:
         return refusal(path, error, sha256)
 
@@ -86,7 +91,9 @@ def line_counts(plant: Plant, path: str) -> dict[str | None, int] | Reject:
         data = parquet_file.load(Path(plant.readings) / path).data
         kind = _only(parquet_file.open_parquet(data).schema_arrow, column)
         text = [column] if schema.is_text(kind) else []
-        names = parquet_file.decode(parquet_file.open_parquet(data, text), [column])[column]
+        file = parquet_file.open_parquet(data, text)
+        parquet_file.judge_pages(data, [column], file.metadata.num_rows)
+        names = parquet_file.decode(file, [column])[column]
         return _count(column, names)
     except Exception as error:
         return refusal(path, error)
@@ -101,20 +108,29 @@ def footer_rows(path: Path) -> int:
         return 0
 
 
-def _read(plant: Plant, line: Line, path: str, sha256: str) -> FileReadings:
+def _read(
+    plant: Plant, line: Line, path: str, sha256: str, stated_rows: int | None
+) -> FileReadings:
     content = parquet_file.load(Path(plant.readings) / path)
     if content.sha256 != sha256:
         raise Refused("the file changed while it was being read", "Run again")
     original = parquet_file.open_parquet(content.data).schema_arrow
-    judged = schema.judge(original, plant, line)
+    judged = _judged(content.data, original, plant, line)
     file = parquet_file.open_parquet(content.data, judged.text)
+    parquet_file.judge_pages(content.data, judged.kept, file.metadata.num_rows)
     table = parquet_file.decode(file, judged.kept)
+    if stated_rows not in (None, table.num_rows):
+        raise Refused(
+            f"it has {plural(table.num_rows, 'row')}, by its producer's manifest "
+            f"{grouped(stated_rows)}",
+            "Write the file and its manifest again",
+        )
     rows = _rows_of_line(plant, line, table)
     n_rows = len(rows)
     if n_rows < table.num_rows:
         table = table.take(rows)
     needed = [name for name in (line.column, plant.columns.item) if name is not None]
-    checksummed = parquet_file.has_checksums(content.data, file, needed)
+    checksummed = parquet_file.has_checksums(content.data, needed)
     source = SourceFile(path, sha256, n_rows, len(content.data), checksummed)
 
     table, rows, rejects = _judge_ids(plant, path, table, rows)
@@ -136,6 +152,21 @@ def _read(plant: Plant, line: Line, path: str, sha256: str) -> FileReadings:
     return FileReadings(
         source, rows, ids, values, is_null, times, unusable, table, rejects, tuple(notes)
     )
+
+
+def _judged(data: bytes, original: pa.Schema, plant: Plant, line: Line) -> schema.Judged:
+    """As `schema.judge`; a text in the place of a number or a time is refused with what it says."""
+    try:
+        return schema.judge(original, plant, line)
+    except schema.WrongType as met:
+        if not schema.is_text(original.field(met.column).type):
+            raise
+        file = parquet_file.open_parquet(data, [met.column])
+        first = parquet_file.first_rows(data, file, met.column, SHOWN_ROWS)
+        values = convert.starts_of(first, SHOWN_ID)
+        listed = ", ".join(f"row {row}: {value!r}" for row, value in enumerate(values))
+        count = plural(file.metadata.num_rows, "row")
+        raise Refused(f"{met.detail} ({count}; {listed})", met.remedy) from met
 
 
 def _count(column: str, names: pa.ChunkedArray) -> dict[str | None, int]:
@@ -199,19 +230,20 @@ def _judge_ids(
         return table, rows, ()
     lost, kept = np.flatnonzero(~usable), np.flatnonzero(usable)
     starts = convert.starts_of(ids.take(pa.array(lost)), SHOWN_ID)
-    rejects = tuple(
-        _id_reject(path, int(rows[at]), int(lengths[at]), start)
-        for at, start in zip(lost, starts, strict=True)
-    )
-    return table.take(kept), rows[kept], rejects
+    # Equal words once: a small file may have the same long id in each of a million rows.
+    said = {key: _id_words(*key) for key in set(zip(lengths[lost].tolist(), starts, strict=True))}
+    rejects = []
+    for at, start in zip(lost, starts, strict=True):
+        reason, shown, detail = said[int(lengths[at]), start]
+        rejects.append(Reject(reason, path, int(rows[at]), shown, detail, ID_REMEDY))
+    return table.take(kept), rows[kept], tuple(rejects)
 
 
-def _id_reject(path: str, row: int, length: int, start: str | None) -> Reject:
+def _id_words(length: int, start: str | None) -> tuple[str, str | None, str]:
+    """Reason, shown start and detail of a row with such an id."""
     if length == 0:
-        met = "null" if start is None else "an empty text"
-        return Reject(NO_ID, path, row, None, f"the id is {met}", ID_REMEDY)
-    detail = f"the id has {grouped(length)} bytes and begins {start!r}"
-    return Reject(LONG_ID, path, row, start, detail, ID_REMEDY)
+        return NO_ID, None, f"the id is {'null' if start is None else 'an empty text'}"
+    return LONG_ID, start, f"the id has {grouped(length)} bytes and begins {start!r}"
 
 
 def _notes(

@@ -3,52 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from qc.errors import ReadingsError, Where
-from qc.findings import Finding, Severity
 from qc.plant import Line, Plant, Shift
-from qc.records import Codes, LineReadings, Reject
-from qc.storage.columns import codes_of
+from qc.records import Codes, LineReadings, ProducerManifest, Reject
+from qc.storage.columns import codes_of, in_one_layout
+from qc.storage.delivery import Delivery
 from qc.storage.discover import expected_place
 from qc.storage.duplicates import find_duplicates
 from qc.storage.inputs import LineInputs
-from qc.storage.reader import LONG_ID, NO_ID, FileReadings, read_file
+from qc.storage.reader import FileReadings, read_file
+from qc.storage.reading_findings import (
+    CONFLICTING,
+    NEXT_STEPS,
+    SURPLUS,
+    details,
+    late_finding,
+    lookalike_finding,
+    refused_finding,
+    reject_findings,
+    stranger_finding,
+)
 from qc.storage.refusal import refuse
 from qc.storage.tables import join
-from qc.wording import grouped
 
 Ints = NDArray[np.int64]
 
-SURPLUS, CONFLICTING = "surplus copy", "conflicting duplicate"
-SHOWN = 5  # rows that a sentence names
-SHOWN_NAME = 40  # characters of a name that is no batch
-NEXT_STEPS = {
-    NO_ID: "Find out why no id was recorded; rejects.parquet lists the rows",
-    LONG_ID: "Find out what writes such ids; rejects.parquet lists the rows",
-    SURPLUS: "Nothing, if files were sent twice on purpose; one copy of each item was kept",
-    CONFLICTING: "Find out which reading is right and deliver it alone; no copy was used",
-}
+
+# Each type that a column was met with, and the first file that has it so.
+Types = dict[tuple[str, pa.DataType], FileReadings]
 
 
 class NoReadingsError(ReadingsError):
-    """A line has no file, or none that can be used.
+    """A line has no file, none that can be used, or not all that its producer lists.
 
     Parameters
     ----------
     rejects : tuple of Reject
         The files that were refused.
+    manifest : ProducerManifest or None
+        What the producer states of the files.
     """
 
     def __init__(
-        self, what: str, where: Where | None, remedy: str, rejects: tuple[Reject, ...] = ()
+        self,
+        what: str,
+        where: Where | None,
+        remedy: str,
+        rejects: tuple[Reject, ...] = (),
+        manifest: ProducerManifest | None = None,
     ) -> None:
         super().__init__(what, where, remedy)
-        self.rejects = rejects  # pickle carries it as state, beside the three arguments
+        self.rejects = rejects  # pickle carries them as state, beside the three arguments
+        self.manifest = manifest
 
 
 def read_line(plant: Plant, line: Line, shift: Shift, inputs: LineInputs) -> LineReadings:
@@ -60,21 +71,29 @@ def read_line(plant: Plant, line: Line, shift: Shift, inputs: LineInputs) -> Lin
     Raises
     ------
     NoReadingsError
-        If the line has no file, or none that can be used; it carries the refused files.
+        If the line has no file, none that can be used, or not all that its producer lists; it
+        carries the refused files.
     """
+    delivery = inputs.delivery
+    if delivery is not None and delivery.problem is not None:
+        raise _incomplete(line, shift, inputs, delivery)
     parts: list[FileReadings] = []
+    types: Types = {}
     refused = list(inputs.problems)
     for path, sha256, _ in inputs.files:
-        read = read_file(plant, line, path, sha256)
+        stated = None if delivery is None else delivery.rows_of(path)
+        read = read_file(plant, line, path, sha256, stated)
         if isinstance(read, Reject):
             refused.append(read)
-        elif (clash := _clash(parts, read)) is not None:
+        elif (clash := _clash(types, read)) is not None:
             refused.append(clash)
         else:
             parts.append(read)
+            for field in read.items.schema:
+                types.setdefault((field.name, field.type), read)
     if not parts:
-        raise _nothing(plant, line, shift, tuple(refused))
-    return _together(plant, line, shift, parts, refused, inputs.findings)
+        raise _nothing(plant, line, shift, tuple(refused), _manifest_of(delivery, parts))
+    return _together(plant, line, shift, parts, refused, inputs)
 
 
 def _together(
@@ -83,10 +102,10 @@ def _together(
     shift: Shift,
     parts: Sequence[FileReadings],
     refused: Sequence[Reject],
-    window_findings: tuple[Finding, ...],
+    inputs: LineInputs,
 ) -> LineReadings:
     ids = pa.chunked_array([chunk for part in parts for chunk in part.ids.chunks], pa.string())
-    items = join([part.items for part in parts])
+    items = join(in_one_layout([part.items for part in parts]))
     kept = np.arange(items.num_rows)
     twice: tuple[Reject, ...] = ()
     if plant.columns.item is not None:
@@ -98,16 +117,18 @@ def _together(
     values = np.concatenate([part.values for part in parts])[kept]
     is_null = np.concatenate([part.is_null for part in parts])[kept]
     times, late = _times(parts, kept, shift)
-    items = items if whole else items.take(kept)
+    if not whole:
+        items, ids = items.take(kept), ids.take(pa.array(kept))
     known, strangers = _known(plant, line, items)
     rejects = (*refused, *(reject for part in parts for reject in part.rejects), *twice)
     findings = [
-        *_refused_finding(line, refused, len(parts)),
-        *_reject_findings(rejects),
-        *_late_finding(plant, shift, late, ids.take(pa.array(kept[late]))),
-        *_stranger_finding(plant, line, strangers),
+        *refused_finding(line, refused, len(parts)),
+        *reject_findings(rejects),
+        *late_finding(plant, line, shift, late, ids),
+        *(lookalike_finding(ids) if plant.columns.item is not None else ()),
+        *stranger_finding(plant, line, strangers),
         *(note for part in parts for note in part.notes),
-        *window_findings,
+        *inputs.findings,
     ]
     return LineReadings(
         line=line.name,
@@ -120,25 +141,45 @@ def _together(
         findings=tuple(findings),
         n_rows=sum(part.source.n_rows for part in parts),
         known=known,
+        manifest=_manifest_of(inputs.delivery, parts),
     )
 
 
-def _clash(parts: Sequence[FileReadings], read: FileReadings) -> Reject | None:
+def _manifest_of(
+    delivery: Delivery | None, parts: Sequence[FileReadings]
+) -> ProducerManifest | None:
+    """What the producer states, beside the files that were read."""
+    return None if delivery is None else delivery.record([part.source.path for part in parts])
+
+
+def _incomplete(
+    line: Line, shift: Shift, inputs: LineInputs, delivery: Delivery
+) -> NoReadingsError:
+    problem = delivery.problem
+    assert problem is not None
+    return NoReadingsError(
+        f"the files of line {line.name} for {shift} cannot be taken as they are: {problem.detail}",
+        Where(problem.path, line.name),
+        problem.remedy,
+        (problem, *inputs.problems),
+        _manifest_of(delivery, ()),
+    )
+
+
+def _clash(types: Types, read: FileReadings) -> Reject | None:
     """The refusal of a file whose columns cannot stand under those of the files before it."""
-    if not parts:
-        return None
     for field in read.items.schema:
-        for part in parts:
-            at = part.items.schema.get_field_index(field.name)
-            if at < 0 or part.items.schema.field(at).type == field.type:
+        for (name, kind), part in types.items():
+            if name != field.name or kind == field.type:
                 continue
+            both = [part.items.select([name]), read.items.select([name])]
             try:
-                join([part.items.select([field.name]), read.items.select([field.name])])
+                join(in_one_layout(both))
             except (pa.ArrowInvalid, pa.ArrowTypeError):
                 return refuse(
                     read.source.path,
-                    f"column {field.name!r} is of type {field.type}, in {part.source.path} of "
-                    f"type {part.items.schema.field(at).type}",
+                    f"column {name!r} is of type {field.type}, in {part.source.path} of "
+                    f"type {kind}",
                     "Write the column with one type in all files",
                     read.source.sha256,
                 )
@@ -191,7 +232,11 @@ def _known(plant: Plant, line: Line, items: pa.Table) -> tuple[Codes | None, dic
 
 
 def _nothing(
-    plant: Plant, line: Line, shift: Shift, refused: tuple[Reject, ...]
+    plant: Plant,
+    line: Line,
+    shift: Shift,
+    refused: tuple[Reject, ...],
+    manifest: ProducerManifest | None,
 ) -> NoReadingsError:
     where = Where(expected_place(plant, line.name, shift), line.name, count=len(refused))
     if not refused:
@@ -199,101 +244,13 @@ def _nothing(
             f"no measurements of line {line.name} for {shift}",
             where,
             f"Deliver them under {plant.readings}, then run again",
+            manifest=manifest,
         )
     return NoReadingsError(
         f"none of the {len(refused)} files of line {line.name} for {shift} can be used: "
-        f"{_details(refused)}",
+        f"{details(refused)}",
         where,
         refused[0].remedy,
         refused,
-    )
-
-
-def _refused_finding(line: Line, refused: Sequence[Reject], n_read: int) -> tuple[Finding, ...]:
-    if not refused:
-        return ()
-    return (
-        Finding(
-            "readings.file_refused",
-            Severity.ACTION,
-            f"{len(refused)} of {len(refused) + n_read} files of line {line.name} could not be "
-            f"used: {_details(refused)}.",
-            remedy=refused[0].remedy,
-        ),
-    )
-
-
-def _details(refused: Sequence[Reject]) -> str:
-    more = "; ..." if len(refused) > SHOWN else ""
-    return "; ".join(f"{met.path}: {met.detail}" for met in refused[:SHOWN]) + more
-
-
-def _reject_findings(rejects: Sequence[Reject]) -> list[Finding]:
-    rows: dict[str, list[Reject]] = {}
-    for reject in rejects:
-        if reject.row is not None:
-            rows.setdefault(reject.reason, []).append(reject)
-    return [
-        Finding(
-            f"readings.{reason.replace(' ', '_')}",
-            Severity.CAUTION,
-            f"{grouped(len(met))} {'row was' if len(met) == 1 else 'rows were'} left out "
-            f"({reason}): "
-            f"{_places(met)}.",
-            remedy=NEXT_STEPS[reason],
-        )
-        for reason, met in rows.items()
-    ]
-
-
-def _places(met: Sequence[Reject]) -> str:
-    """The first rows of the first file, and how many files there are beside it."""
-    path = met[0].path
-    in_file = [str(reject.row) for reject in met if reject.path == path]
-    more = ", …" if len(in_file) > SHOWN else ""
-    others = len({reject.path for reject in met}) - 1
-    beside = f" and {others} more {'file' if others == 1 else 'files'}" if others else ""
-    noun = "row" if len(in_file) == 1 else "rows"
-    return f"{noun} {', '.join(in_file[:SHOWN])}{more} of {path}{beside}"
-
-
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
-
-
-def _stranger_finding(plant: Plant, line: Line, strangers: dict[str, int]) -> tuple[Finding, ...]:
-    if not strangers:
-        return ()
-    names = [f"{name[:SHOWN_NAME]!r} ({grouped(count)})" for name, count in strangers.items()]
-    count = sum(strangers.values())
-    noun = "item" if count == 1 else "items"
-    whose = "a batch that line" if len(names) == 1 else "batches that line"
-    return (
-        Finding(
-            "readings.unknown_batch",
-            Severity.CAUTION,
-            f"Column {plant.columns.known_batch!r} states {whose} {line.name} does not have for "
-            f"{grouped(count)} {noun}: {_first(names)}; there the batch counts as not stated.",
-            remedy="Write it as in plant.toml, or add a [[line.batch]] of that name",
-        ),
-    )
-
-
-def _late_finding(
-    plant: Plant, shift: Shift, late: Ints, ids: pa.ChunkedArray
-) -> tuple[Finding, ...]:
-    if len(late) == 0:
-        return ()
-    zone = ZoneInfo(plant.time_zone)
-    start, end = (f"{at.astimezone(zone):%Y-%m-%d %H:%M}" for at in (shift.start, shift.end))
-    first = _first([repr(name) for name in ids[: SHOWN + 1].to_pylist()])
-    return (
-        Finding(
-            "readings.outside_shift",
-            Severity.CAUTION,
-            f"{grouped(len(late))} items were measured outside of the shift, from {start} "
-            f"to {end} in "
-            f"{plant.time_zone}; they were kept: {first}.",
-            remedy="Check the clocks, and whether the file was put into the right shift",
-        ),
+        manifest,
     )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+
 from qc.records import Reject
+from qc.storage.paths import shown
 
 FILE_REFUSED = "file refused"
 
@@ -34,9 +38,18 @@ def refusal(path: str, error: Exception, sha256: str | None = None) -> Reject:
     if isinstance(error, Refused):
         return refuse(path, error.detail, error.remedy, sha256)
     if isinstance(error, PermissionError):
-        return refuse(path, "permission denied", "Let the user of this process read it", sha256)
+        detail = f"permission denied for the user {_user()}"
+        return refuse(path, detail, "Let the user of this process read it", sha256)
     if isinstance(error, FileNotFoundError):
         return refuse(path, "the file vanished after it was listed", "Run again", sha256)
     message = str(error).strip().splitlines() or [""]
-    detail = f"it cannot be decoded ({type(error).__name__}: {message[0][:200]})"
+    detail = f"it cannot be decoded ({type(error).__name__}: {shown(message[0])[:200]})"
     return refuse(path, detail, "Write or copy the file again", sha256)
+
+
+def _user() -> str:
+    number = os.geteuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # in a container there may be no name for it
+        return str(number)

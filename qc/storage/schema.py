@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.types as kinds
 
 from qc.plant import Columns, Line, Plant
+from qc.storage.paths import shown
 from qc.storage.refusal import Refused
 
 OUR_COLUMNS = (
@@ -25,8 +26,23 @@ OUR_COLUMNS = (
 )
 ITEM_COLUMN = "item_id"  # added to the items where the plant records no id
 LINE_COLUMN = "line"
+SHOWN_TYPE = 60  # characters of a type in a sentence
 MAX_FIXED_BYTES = 128  # a value of a fixed-width binary column
 OFFSET = re.compile(r"[+-]\d{2}:?\d{2}")
+
+
+class WrongType(Refused):
+    """A column has a type that cannot hold what the configuration says it holds.
+
+    Parameters
+    ----------
+    column : str
+        Its name.
+    """
+
+    def __init__(self, detail: str, remedy: str, column: str) -> None:
+        super().__init__(detail, remedy)
+        self.column = column
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +108,7 @@ def judge(schema: pa.Schema, plant: Plant, line: Line) -> Judged:
     kept = tuple(name for name in names if is_kept(types[name]))
     return Judged(
         kept=kept,
-        left_out={name: str(types[name]) for name in names if name not in kept},
+        left_out={name: type_name(types[name]) for name in names if name not in kept},
         text=tuple(name for name in kept if is_text(types[name]) or is_binary(types[name])),
     )
 
@@ -150,6 +166,12 @@ def is_kept(kind: pa.DataType) -> bool:
     return bool(flat or is_text(kind) or is_binary(kind))
 
 
+def type_name(kind: pa.DataType) -> str:
+    """A type as a short text that can be printed: those of a file may have names of its own."""
+    name = shown(str(kind))
+    return name if len(name) <= SHOWN_TYPE else f"{name[:SHOWN_TYPE]}..."
+
+
 def _is_zone(name: str) -> bool:
     if OFFSET.fullmatch(name):
         return True
@@ -190,12 +212,13 @@ def _missing(name: str, role: str, names: list[str]) -> Refused:
     )
 
 
-def _wrong_type(name: str, role: str, kind: pa.DataType) -> Refused:
+def _wrong_type(name: str, role: str, kind: pa.DataType) -> WrongType:
     remedies = {
         "readings": "Write it as float64",
         "times": "Write it as a timestamp with a time zone",
     }
-    return Refused(
-        f"column {name!r} is of type {kind}, which cannot hold {role}",
+    return WrongType(
+        f"column {name!r} is of type {type_name(kind)}, which cannot hold {role}",
         remedies.get(role, "Write it as text"),
+        name,
     )

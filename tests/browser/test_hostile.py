@@ -54,6 +54,7 @@ def calm(chromium, tmp_path_factory):
     return found
 
 
+@pytest.mark.fault("J1")
 def test_there_are_many_and_they_go_everywhere():
     assert len(set(PAYLOADS)) == len(PAYLOADS) >= 60
     fields = spoilt_fields(ShiftRecord) | spoilt_fields(LineEvidence)
@@ -61,6 +62,7 @@ def test_there_are_many_and_they_go_everywhere():
     assert {("HeldItem", "lot"), ("Batch", "name"), ("Line", "unit"), ("Reject", "path")} < fields
 
 
+@pytest.mark.fault("J1", "J3", "J5")
 def test_hostile_strings_stay_texts(opened, tmp_path):
     """One after the other, each in several fields; in another order at each turn."""
     said = ""
@@ -74,6 +76,7 @@ def test_hostile_strings_stay_texts(opened, tmp_path):
     assert not [text for text in PAYLOADS if visible(text[:SHORTEST_LIMIT]) not in said]
 
 
+@pytest.mark.fault("J1", "J6")
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(PAYLOADS)))
 def test_a_hostile_string_stays_a_text_in_every_field(opened, calm, tmp_path, number):
@@ -118,6 +121,7 @@ usual_sd = 0.1
 """
 
 
+@pytest.mark.fault("J1", "J12")
 def test_hostile_strings_from_files_to_the_page(opened, tmp_path):
     """The whole way: ids and lots of a Parquet file, and names of a plant.toml, onto the page."""
     names = {

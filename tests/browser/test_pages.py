@@ -31,6 +31,7 @@ def calm(tmp_path_factory):
     return record, reports.write_report(tmp_path_factory.mktemp("calm"), record, evidence)
 
 
+@pytest.mark.fault("J8")
 def test_pages_are_silent_and_ask_nobody(opened, calm):
     for path in calm[1]:
         _, complaints = opened(path)
@@ -51,6 +52,7 @@ def test_the_page_of_a_replay(opened, tmp_path, width):
     assert not weak, weak[:5]
 
 
+@pytest.mark.fault("J1")
 def test_hostile_texts_run_nothing(opened, tmp_path):
     record, evidence = samples.with_texts(PAYLOAD)
     for path in reports.write_report(tmp_path, record, evidence):
@@ -60,6 +62,7 @@ def test_hostile_texts_run_nothing(opened, tmp_path):
         assert page.locator("img, script:not(body > script:last-child)").count() == 0
 
 
+@pytest.mark.fault("J7")
 def test_the_policy_stops_what_escaping_would_let_through(opened, calm, tmp_path):
     """The same page with a planted script and picture: the second line of defence holds."""
     planted = tmp_path / "planted.html"
@@ -160,6 +163,7 @@ def hundreds(tmp_path_factory):
     return path
 
 
+@pytest.mark.fault("J10")
 def test_five_hundred_lines_open_within_a_second(opened, hundreds):
     page, complaints = opened(hundreds)
     assert not complaints

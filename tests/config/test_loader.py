@@ -201,6 +201,7 @@ BAD = {
 }
 
 
+@pytest.mark.fault("E2", "E3", "F1", "F2", "F3")
 @pytest.mark.parametrize(("text", "words"), BAD.values(), ids=BAD.keys())
 def test_a_bad_file_is_refused_with_place_value_and_what_is_allowed(tmp_path, text, words):
     found = problems(tmp_path, text)
@@ -257,6 +258,7 @@ def test_files_of_several_lines_need_a_line_column(tmp_path):
     assert load(tmp_path, text + '[plant.columns]\nline = "machine"').columns.line == "machine"
 
 
+@pytest.mark.fault("E3")
 def test_all_problems_are_said_at_once_with_their_number(tmp_path):
     text = GOOD.replace("= 2", "= 0") + "zzz = 1\n[policy]\nmin_posterior = 1.5\nmin_items = 0\n"
     with pytest.raises(ConfigError) as caught:
@@ -275,6 +277,7 @@ def test_all_problems_are_said_at_once_with_their_number(tmp_path):
     assert (again.what, again.where) == (caught.value.what, caught.value.where)
 
 
+@pytest.mark.fault("E1", "E5")
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -292,6 +295,7 @@ def test_a_syntax_error_names_file_line_and_column(tmp_path, text, words):
     assert [word for word in [*words, "plant.toml", "quotes"] if word not in said] == []
 
 
+@pytest.mark.fault("E1")
 def test_a_file_that_cannot_be_read(tmp_path):
     with pytest.raises(ConfigError, match=r"no such file.*nowhere\.toml"):
         load_plant(tmp_path / "nowhere.toml")
@@ -306,6 +310,7 @@ def test_a_byte_order_mark_does_no_harm(tmp_path):
     assert load(tmp_path, "\ufeff" + GOOD).name == "P"
 
 
+@pytest.mark.fault("E5", "F5")
 @pytest.mark.parametrize("name", ["007", "no", "1e3", "null", "A.b_c-d", "A" * 64])
 def test_names_stay_strings(tmp_path, name):
     text = named(f'"{name}"').replace('"day"', f'"{name}"')

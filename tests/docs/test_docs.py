@@ -32,6 +32,7 @@ from qc.records import AuditRecord, LineRecord, RunOutcome
 from qc.storage import load_published, read_published
 from qc.storage.schema import OUR_COLUMNS
 from reports.words import line_sentence
+from tests.faults import marks, table
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -335,6 +336,21 @@ def test_the_comparison_of_reports_is_made_from_tests_that_exist():
         report_comparison.ours(gone)
     for link in re.findall(r"\]\(([^)]+)\)", page):
         assert (ROOT / "docs/reference" / link).is_file(), link
+
+
+# docs/reference/faults.md
+
+
+def test_the_page_of_faults_is_made_from_the_tests_that_hold_it(request: pytest.FixtureRequest):
+    whole = not request.config.option.file_or_dir
+    found = request.config.stash[marks.COLLECTED] if whole else marks.collect()
+    page = text_of("docs/reference/faults.md")
+    assert page == table.page(found), f"make it again: {table.MADE_BY}"
+    assert not table.uncovered(found)
+    codes = re.findall(r"^\| ([A-L]\d+)", page, re.MULTILINE)
+    sizes = zip("ABCDEFGHIJKL", (16, 14, 12, 12, 7, 8, 8, 9, 9, 12, 10, 7), strict=True)
+    assert codes == [f"{group}{n}" for group, size in sizes for n in range(1, size + 1)]
+    assert set(found) <= set(codes)
 
 
 # docs/method.md

@@ -212,6 +212,7 @@ def _a_day() -> Any:
     return FIRST_DAY
 
 
+@pytest.mark.fault("K1")
 @pytest.mark.usefixtures("server")
 @pytest.mark.parametrize("silence", [SHORT, pytest.param(SILENCE, marks=pytest.mark.slow)])
 def test_killed_runs_are_crashed_told_and_in_nobodys_way(

@@ -35,6 +35,7 @@ def versions(plant: Plant, name: str) -> int:
     return len(list(folder.glob("v*")))
 
 
+@pytest.mark.fault("K5")
 def test_a_second_backfill_leaves_all_as_it_is(
     capsys: pytest.CaptureFixture[str], config: Path, plant: Plant
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_line_in_error_makes_its_shift_an_error_and_is_tried_again(
     assert outcomes(capsys, config, code=1) == ["error", "as before", "as before"]
 
 
+@pytest.mark.fault("K6")
 def test_only_shifts_that_have_ended_are_meant_oldest_first(plant: Plant) -> None:
     noon = plant.shift(FIRST_DAY, "late").start + timedelta(hours=1)
     found = ended_shifts(plant, Range(FIRST_DAY - timedelta(days=1), FIRST_DAY), noon)

@@ -122,6 +122,7 @@ def scheduled_runs(site: Site) -> list[FlowRun]:
     return mine if names == {times.name for times in site.plant.shifts} else []
 
 
+@pytest.mark.fault("K10")
 def test_every_shift_is_scheduled_for_when_it_is_due(site: Site) -> None:
     runs = until(lambda: scheduled_runs(site))
     assert runs, "the scheduler made no runs"
@@ -283,6 +284,7 @@ BAD_FORMS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.fault("K7")
 @pytest.mark.parametrize(("form", "field"), BAD_FORMS, ids=lambda x: str(x)[:40])
 def test_the_server_refuses_a_bad_form_and_names_the_field(
     site: Site, form: dict[str, Any], field: str

@@ -35,6 +35,7 @@ def versions(plant: Plant, shift: Shift) -> list[str]:
     return sorted(path.name for path in folder.glob("v*"))
 
 
+@pytest.mark.fault("C4", "C5")
 def test_every_row_is_accounted_for(plant: Plant, early: Shift) -> None:
     outcome = inspect(plant, early)
     items = read_published(plant.storage, early.date, early.name)
@@ -53,6 +54,7 @@ def test_every_row_is_accounted_for(plant: Plant, early: Shift) -> None:
     assert outcome.published.version in index.read_text()
 
 
+@pytest.mark.fault("A16", "K5")
 def test_a_second_run_publishes_nothing_new(plant: Plant, early: Shift) -> None:
     first = inspect(plant, early)
     second = inspect(plant, early)
@@ -79,6 +81,7 @@ def test_a_shift_is_charted_beside_earlier_ones_and_stays_as_it_is(
     assert not inspect(plant, late).published.changed
 
 
+@pytest.mark.fault("A2", "K2")
 @pytest.mark.usefixtures("corrupt_b")
 def test_a_corrupt_file_stops_its_own_line_only(plant: Plant, early: Shift) -> None:
     outcome = inspect(plant, early)
@@ -93,6 +96,7 @@ def test_a_corrupt_file_stops_its_own_line_only(plant: Plant, early: Shift) -> N
     assert set(items["line"]) == {"A", "C"}
 
 
+@pytest.mark.fault("A16")
 def test_a_mended_line_is_inspected_again(plant: Plant, early: Shift, corrupt_b: Path) -> None:
     inspect(plant, early)
     sound = corrupt_b.parents[2] / "date=2026-11-20/shift=late/part-00000.parquet"
@@ -100,6 +104,7 @@ def test_a_mended_line_is_inspected_again(plant: Plant, early: Shift, corrupt_b:
     assert inspect(plant, early).failed == ()
 
 
+@pytest.mark.fault("A15", "E4")
 def test_a_line_without_a_file_is_named_with_the_place(plant: Plant, early: Shift) -> None:
     shutil.rmtree(Path(plant.readings) / f"line=B/date={early.date}")
     outcome = inspect(plant, early)
@@ -109,6 +114,7 @@ def test_a_line_without_a_file_is_named_with_the_place(plant: Plant, early: Shif
     assert f"line=B/date={early.date}/shift=early" in error
 
 
+@pytest.mark.fault("K2")
 def test_an_unexpected_error_stops_its_own_line_and_is_logged(
     plant: Plant,
     early: Shift,
@@ -143,6 +149,7 @@ def test_a_run_of_one_line_says_that_the_others_are_missing(plant: Plant, early:
     assert rest.record.lines[1] == alone.record.lines[0]  # carried over
 
 
+@pytest.mark.fault("E4")
 def test_a_line_that_nobody_configured_is_a_finding(plant: Plant, early: Shift) -> None:
     without_c = replace(plant, lines=plant.lines[:2])
     outcome = inspect(without_c, early)
@@ -153,6 +160,7 @@ def test_a_line_that_nobody_configured_is_a_finding(plant: Plant, early: Shift) 
     assert n_rows in finding.sentence
 
 
+@pytest.mark.fault("A15", "K3")
 def test_a_shift_without_any_file_says_where_it_looked(plant: Plant) -> None:
     nothing = plant.shift(date(2027, 1, 1), "late")
     with pytest.raises(ReadingsError, match="date=2027-01-01/shift=late") as met:
@@ -243,6 +251,7 @@ def test_run_json_names_the_run(plant: Plant, early: Shift) -> None:
     assert run["started"] <= run["ended"]
 
 
+@pytest.mark.fault("K3")
 def test_reading_a_shift_whose_lines_are_all_in_error_says_so(plant: Plant, early: Shift) -> None:
     for path in Path(plant.readings).glob(f"*/date={early.date}/shift={early.name}/*.parquet"):
         path.write_bytes(b"not parquet")

@@ -69,6 +69,7 @@ def test_a_good_shift_completes_with_its_verdict(config: Path, early: Shift) -> 
     assert "Report: " in artifacts["shift-springfield-early"].data
 
 
+@pytest.mark.fault("K2")
 @pytest.mark.usefixtures("server", "corrupt_b")
 def test_a_line_in_error_fails_the_run_by_name_after_publishing(
     config: Path, plant: Plant, early: Shift

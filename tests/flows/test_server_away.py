@@ -69,6 +69,7 @@ def inspected(
     )
 
 
+@pytest.mark.fault("K4")
 @pytest.mark.parametrize(
     "moment",
     [
@@ -114,6 +115,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("prefect")
 
 
+@pytest.mark.fault("K4")
 def test_a_server_that_is_not_there_is_named_and_nothing_is_written(
     plant: Plant, early: Shift, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -404,6 +404,7 @@ def test_another_plant_joins_and_ctrl_c_leaves_nothing_of_it(
     assert is_healthy(service.api)  # which is not ours to end
 
 
+@pytest.mark.fault("K6")
 @pytest.mark.server
 def test_missed_shifts_are_made_up_for_at_the_start(service: Service, simulated: Path) -> None:
     config = plant_in(service.folder / "capital", simulated, "Capital", catch_up_days=3)

@@ -15,8 +15,11 @@ from prefect.states import Failed
 
 import flows.shown
 import flows.tasks
+from flows.backfill import backfill, catch_up
+from flows.inspect_shift import inspect_shift
+from flows.render_reports import render_reports
 from flows.shown import Progress, Telling, slug
-from flows.tasks import as_tasks, groups_of, is_trouble_of_the_disk, name_of, named
+from flows.tasks import as_tasks, groups_of, inspect_lines, is_trouble_of_the_disk, name_of, named
 from qc.errors import ReadingsError, StorageError
 
 
@@ -31,6 +34,7 @@ def caused_by(error: Exception, cause: Exception) -> Exception:
     return error
 
 
+@pytest.mark.fault("K5")
 @pytest.mark.parametrize(
     ("error", "again"),
     [
@@ -241,3 +245,10 @@ def test_progress_is_told_where_it_changes(monkeypatch: pytest.MonkeyPatch) -> N
         ("the artifact", 25.0, "10 of 40 lines"),
         ("the artifact", 100.0, "40 of 40 lines"),
     ]
+
+
+@pytest.mark.fault("K9")
+def test_no_result_of_a_run_or_a_task_is_stored_and_none_could_be_a_pickle() -> None:
+    for one in (inspect_shift, backfill, catch_up, render_reports, inspect_lines):
+        assert one.persist_result is False, one.name
+        assert one.result_serializer == "json", one.name

@@ -38,6 +38,7 @@ def test_a_day_with_several_shifts_asks_for_a_name() -> None:
         which_shift(load_plant(EXAMPLE), date(2026, 11, 22), "", NOON)
 
 
+@pytest.mark.fault("F6", "K7")
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(ConfigError, match="no shift 'erly'"):
         which_shift(load_plant(EXAMPLE), None, "erly", NOON)

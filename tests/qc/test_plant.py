@@ -29,6 +29,7 @@ THREE = plant(
 )
 
 
+@pytest.mark.fault("B11")
 @pytest.mark.parametrize(
     ("day", "name", "hours"),
     [
@@ -52,6 +53,7 @@ def test_a_night_belongs_to_the_day_it_starts_on():
     assert night.end == datetime(2026, 11, 21, 5, tzinfo=UTC)
 
 
+@pytest.mark.fault("B11")
 @pytest.mark.parametrize("day", [date(2026, 3, 27), date(2026, 10, 23), date(2026, 12, 30)])
 def test_shifts_meet_without_gap_or_overlap(day):
     shifts = [s for back in range(4) for s in THREE.shifts_of(day + timedelta(days=back))]

@@ -162,6 +162,7 @@ def test_bars_and_edge_counts_are_all_the_items(pins):
     assert "13.96" in figure.beyond[1].text
 
 
+@pytest.mark.fault("J4")
 def test_everything_stands_inside_the_figure(pins):
     _, _, figure = pins
     for bar in figure.bars:
@@ -218,6 +219,7 @@ def test_a_batch_that_was_not_run_has_a_lane_and_no_curve():
     assert all(lane.mean is None for lane in figure.lanes if lane.tone == "b1")
 
 
+@pytest.mark.fault("J4")
 def test_readings_without_a_fit_are_still_drawn():
     record, evidence = samples.lids()
     assert evidence.tally is not None

@@ -190,6 +190,7 @@ def test_the_night_on_which_the_clock_goes_back_has_nine_hours():
     assert "(9 hours)" in words
 
 
+@pytest.mark.fault("J12")
 def test_invisible_characters_become_visible():
     assert f.visible("W\u202e001") == "W[U+202E]001"
     assert f.visible("a\nb\x00\x7f") == "a␊b␀␡"

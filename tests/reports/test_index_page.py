@@ -32,6 +32,7 @@ def whole_day(back: int) -> list[MissingShift]:
     return [gap(back, name) for name in reversed(ORDER)]
 
 
+@pytest.mark.fault("A15")
 def test_days_come_newest_first_with_their_gaps():
     a = LineOutcome("A", ACTION, 5, 100)
     entries = [entry(0, "night", a), entry(0, "early", a), entry(3, "late", a)]
@@ -71,6 +72,7 @@ def test_a_shift_that_is_no_longer_configured_is_shown_too():
     assert [row.shift for row in page.days[0].rows] == ["early", "swing"]
 
 
+@pytest.mark.fault("A16")
 def test_superseded_versions_can_be_reached():
     links = (Link("v0002-aa11bb22", "a/b.html"), Link("v0001-cc33dd44", "c/d.html"))
     html = Page()

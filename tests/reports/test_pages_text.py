@@ -101,6 +101,7 @@ def test_statuses_and_findings_stand_in_words(written):
     assert "send the file again" in broken
 
 
+@pytest.mark.fault("J10")
 def test_held_items_are_listed_and_counted(written):
     record, evidence, files = written
     page = parse(files["line-A.html"])
@@ -162,11 +163,13 @@ def test_a_text_cannot_take_the_place_of_the_hash_or_move_a_link(tmp_path):
         assert elsewhere["held.csv"] in hrefs
 
 
+@pytest.mark.fault("J10")
 def test_pages_are_small(written):
     _, _, files = written
     assert max(path.stat().st_size for path in files.values()) <= 120_000
 
 
+@pytest.mark.fault("J3", "J6", "J7")
 def test_policy_admits_the_one_style_sheet_and_a_constant_script_and_nothing_else(written):
     _, _, files = written
     scripts = {}
@@ -235,6 +238,7 @@ def markup(page: Page) -> list[tuple[str, tuple[str, ...], str | None, str | Non
     return [(tag, tuple(attrs), attrs.get("id"), attrs.get("href")) for tag, attrs in page.tags]
 
 
+@pytest.mark.fault("J1", "J5")
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_hostile_texts_stay_text(payload, tmp_path):
     hostile = reports.write_report(tmp_path / "hostile", *samples.with_texts(payload))
@@ -250,6 +254,7 @@ def test_hostile_texts_stay_text(payload, tmp_path):
                 assert OUR_LINKS.match(attrs["href"])
 
 
+@pytest.mark.fault("J12")
 def test_characters_that_cannot_be_seen_are_shown(tmp_path):
     record, evidence = samples.with_texts("W\u202e001\x00\n\ud800")
     for path in reports.write_report(tmp_path, record, evidence):
@@ -259,6 +264,7 @@ def test_characters_that_cannot_be_seen_are_shown(tmp_path):
         assert "\x00" not in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.fault("J10")
 def test_very_long_texts_are_cut(tmp_path):
     record, evidence = samples.with_texts("x" * 10_000)
     one = replace(record.lines[0], findings=(), window=())
@@ -266,12 +272,14 @@ def test_very_long_texts_are_cut(tmp_path):
         assert "10\u202f000 characters" in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.fault("J11")
 def test_a_missing_value_is_an_error():
     template = _environment().from_string("{{ page.nothing }}")
     with pytest.raises(UndefinedError):
         template.render(page=object())
 
 
+@pytest.mark.fault("J2", "J3")
 def test_no_template_turns_escaping_off():
     loader = _environment().loader
     assert loader is not None

@@ -35,6 +35,7 @@ def test_normal_batches_keep_what_the_fit_promises(name: str, n: int) -> None:
     assert own.escapes * own.valid < 0.5 * own.cut_escapes * own.assigned
 
 
+@pytest.mark.fault("D6")
 def test_the_size_that_was_not_run_costs_nothing() -> None:
     _, own = counted("4 sd, second size not run", 2000, 30)
     assert own.best_held == 0
@@ -48,6 +49,7 @@ def test_skewed_batches_are_suspect_and_no_worse_than_cutoffs() -> None:
     assert own.escapes * own.valid <= own.cut_escapes * own.assigned
 
 
+@pytest.mark.fault("B14")
 def test_the_wrong_unit_is_invalid_and_neither_held_nor_assigned() -> None:
     design, own = counted("4 sd, 1 % in the wrong unit", 2000, 10)
     invalid = own.shifts * design.n - own.valid

@@ -30,6 +30,7 @@ def lost(result: LineResult) -> float:
     return float(1 - right.mean())
 
 
+@pytest.mark.fault("D6")
 @pytest.mark.parametrize(
     ("name", "away", "most"),
     [("normal", 4.0, 1e-3), ("normal", -4.0, 1e-3), ("skewed", 7.5, 1e-2), ("a little", 6.0, 1e-3)],
@@ -54,6 +55,7 @@ def test_the_size_that_was_not_run_takes_no_items(name: str, away: float, most: 
         assert result.record.verdict is Verdict.SUSPECT
 
 
+@pytest.mark.fault("D7")
 def test_a_batch_of_one_in_a_thousand_is_found() -> None:
     n, few = 1_000_000, 1000
     rng = np.random.default_rng(4)

@@ -11,6 +11,7 @@ STRAYS = 1e-3
 SD = 0.2
 
 
+@pytest.mark.fault("C3", "D11")
 @pytest.mark.parametrize(
     ("n", "low", "high"),
     [

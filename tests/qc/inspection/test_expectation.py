@@ -110,6 +110,7 @@ def test_a_wide_batch_on_both_sides_of_a_narrow_one_is_told() -> None:
     assert "batch.regions" in codes(result)
 
 
+@pytest.mark.fault("D10")
 def test_a_size_that_nobody_configured_is_held_and_named() -> None:
     parts = ((0.47, 10.0, 0.2), (0.48, 10.8, 0.2), (0.05, 11.6, 0.2))
     x = mixed(4000, 3, *parts)

@@ -101,6 +101,7 @@ def test_the_factory_of_the_textbook() -> None:
     assert abs(item.posterior[0] - truth) < 3 * truth * (1 - truth) * np.sqrt(variance)
 
 
+@pytest.mark.fault("D12")
 def test_a_reading_20_sigma_from_every_batch_is_atypical_though_its_posterior_is_one() -> None:
     x = np.append(mixed(5000, 4, *TWO), 15.2)
     result = inspect(line(10.0, 11.2, gauge=Gauge(0.01)), x)
@@ -115,6 +116,7 @@ def test_a_reading_20_sigma_from_every_batch_is_atypical_though_its_posterior_is
     assert stray.posterior[0] > 0.999999
 
 
+@pytest.mark.fault("D12")
 def test_atypical_is_the_two_sided_tail_under_every_batch() -> None:
     x = np.append(mixed(5000, 5, (1.0, 10.0, 0.2)), [9.02, 8.9])
     result = inspect(line(10.0, gauge=Gauge(0.01), policy=Policy(atypical_level=1e-6)), x)
@@ -126,6 +128,7 @@ def test_atypical_is_the_two_sided_tail_under_every_batch() -> None:
     assert np.array_equal(2 * stats.norm.sf(z) < 1e-6, items.is_atypical)
 
 
+@pytest.mark.fault("D6", "D7")
 def test_a_size_that_was_not_run_gets_no_item_and_no_mean() -> None:
     result = inspect(line(10.0, 10.8), mixed(20_000, 6, (1.0, 10.0, 0.2)))
     ran, idle = result.record.batches
@@ -141,6 +144,7 @@ def test_a_size_that_was_not_run_gets_no_item_and_no_mean() -> None:
     assert result.record.counts.held <= 2
 
 
+@pytest.mark.fault("D7")
 def test_a_rare_size_is_found() -> None:
     x = mixed(200_000, 7, (0.999, 10.0, 0.2), (0.001, 11.2, 0.2))
     rare = inspect(line(10.0, 11.2), x).record.batches[1]
@@ -192,6 +196,7 @@ def test_the_window_adds_the_earlier_tallies() -> None:
     assert "window.other_grid" in codes(inspect(line(10.0, 11.2), large, window=other))
 
 
+@pytest.mark.fault("D1")
 @pytest.mark.parametrize("n", [0, 1, 12, 49])
 def test_too_few_items_are_unassessed(n: int) -> None:
     result = inspect(line(10.0, 11.2), mixed(n, 13, *TWO))
@@ -201,12 +206,14 @@ def test_too_few_items_are_unassessed(n: int) -> None:
     assert "items.too_few" in codes(result)
 
 
+@pytest.mark.fault("D2")
 def test_identical_readings_fail_and_hold_everything() -> None:
     result = inspect(line(10.0, 11.2, gauge=Gauge()), np.full(200, 10.0))
     assert result.record.status is LineStatus.NOT_ASSESSED
     assert result.record.counts.unassessed == 200
 
 
+@pytest.mark.fault("C1")
 def test_too_many_invalid_readings_stop_the_line() -> None:
     x = np.concatenate([mixed(900, 14, *TWO), np.full(100, 99.99)])
     result = inspect(line(10.0, 11.2), x)

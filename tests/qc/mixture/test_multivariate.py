@@ -138,6 +138,7 @@ def test_no_step_loses_likelihood() -> None:
     assert fast.log_likelihood >= plain.log_likelihood
 
 
+@pytest.mark.fault("D4")
 @pytest.mark.parametrize(
     ("scale", "level"), [([25.4, 1e-9], [0.0, 1.0]), ([-3.0, 1e9], [1e8, -5.0])]
 )
@@ -159,6 +160,7 @@ def test_units_and_levels_map_the_parameters(scale: list[float], level: list[flo
     assert other.log_likelihood + unit == pytest.approx(fit.log_likelihood, abs=1e-4)
 
 
+@pytest.mark.fault("D9")
 def test_order_and_repetition_of_rows_do_not_matter() -> None:
     rng = np.random.default_rng(10)
     x = np.round(draw(TWO, 300, 10), 1)
@@ -197,6 +199,7 @@ def test_many_parameters_are_certified_by_aitken(monkeypatch: pytest.MonkeyPatch
     assert np.isnan(aitken.standard_errors.means).all()
 
 
+@pytest.mark.fault("D3")
 def test_constant_and_collinear_columns_are_named() -> None:
     x = draw(TWO, 200, 13)
     constant = fit_multivariate(np.column_stack([x, np.full(200, 0.1)]), 2)

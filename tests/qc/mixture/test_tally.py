@@ -36,6 +36,7 @@ def test_integer_weights_are_repeated_items_and_zero_is_absence(resolution) -> N
     assert weighted.sha256() == repeated.sha256()
 
 
+@pytest.mark.fault("D5")
 def test_float32_readings_fall_on_their_ticks() -> None:
     exact = np.arange(9000, 11000) * 0.01
     tally = Tally.of(exact.astype(np.float32), resolution=0.01)
@@ -67,6 +68,7 @@ def test_readings_that_are_not_finite_are_refused(bad: list[float]) -> None:
         Tally.of(bad)
 
 
+@pytest.mark.fault("C12", "D9")
 def test_the_fit_is_the_same_to_the_bit_for_any_order_and_split() -> None:
     rng = np.random.default_rng(5)
     x = np.round(np.concatenate([rng.normal(10, 0.2, 3000), rng.normal(11, 0.3, 2000)]), 2)

@@ -25,6 +25,7 @@ def test_a_lines_files_are_listed_in_order(plant, shift, table, deliver):
     assert found.line_problems == {"A": (), "B": ()}
 
 
+@pytest.mark.fault("E4")
 def test_lines_that_are_not_configured_are_counted(plant, shift, table, deliver):
     deliver(table(3), line="L9")
     deliver(table(4), "b.parquet", line="L9")
@@ -35,6 +36,7 @@ def test_lines_that_are_not_configured_are_counted(plant, shift, table, deliver)
     )
 
 
+@pytest.mark.fault("F1", "F2", "F4")
 @pytest.mark.parametrize(
     "value", ["..%2F..%2Fx", "%41", "A ", "", "<b>", "\udcff\udcfe", "x\n", "A" * 65]
 )
@@ -50,6 +52,7 @@ def test_a_folder_that_is_no_name_is_a_problem_and_harms_no_other(
     problem.path.encode()  # can be printed and written
 
 
+@pytest.mark.fault("A12")
 def test_what_is_no_file_is_a_problem_of_its_line(plant, shift, table, deliver, tmp_path):
     real = deliver(table(3))
     folder = real.parent
@@ -74,6 +77,7 @@ def test_what_is_no_file_is_a_problem_of_its_line(plant, shift, table, deliver, 
     }
 
 
+@pytest.mark.fault("A12")
 @pytest.mark.parametrize("part", ["line=A", "line=A/date=2026-11-20", FOLDER])
 def test_a_linked_folder_is_not_followed(part, plant, shift, table, deliver, tmp_path):
     deliver(table(3))
@@ -128,6 +132,7 @@ def test_no_file_and_a_linked_file(shared, shift, table, tmp_path):
     assert found.line_problems["A"][0].detail == "a symbolic link, not a file"
 
 
+@pytest.mark.fault("F1")
 @pytest.mark.parametrize("pattern", ["../{date}.parquet", "/etc/{date}.parquet"])
 def test_a_pattern_cannot_leave_the_root(pattern, shared, shift):
     found = discover(replace(shared, pattern=pattern), shift)

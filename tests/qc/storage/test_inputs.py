@@ -1,5 +1,6 @@
 """What a line's result is a function of: files by hash, and the tallies of its window."""
 
+import getpass
 import os
 from dataclasses import replace
 from datetime import timedelta
@@ -70,7 +71,8 @@ def test_a_file_that_cannot_be_opened_is_a_problem_and_part_of_the_hash(
     monkeypatch.setattr(os, "open", denied)
     after = inputs()
     assert len(after.files) == 1
-    assert [problem.detail for problem in after.problems] == ["permission denied"]
+    (problem,) = after.problems
+    assert problem.detail == f"permission denied for the user {getpass.getuser()}"
     assert after.input_sha256 != before.input_sha256
 
 

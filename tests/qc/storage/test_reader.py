@@ -50,6 +50,7 @@ READINGS = {
 }
 
 
+@pytest.mark.fault("B5", "B6")
 @pytest.mark.parametrize("kind", READINGS)
 def test_readings_of_every_number_type_are_exact(kind, plant, table, deliver):
     column, expected = READINGS[kind]
@@ -62,6 +63,7 @@ def test_readings_of_every_number_type_are_exact(kind, plant, table, deliver):
     assert got.items["volume_l"].type == column.type  # published as it came
 
 
+@pytest.mark.fault("B7", "B8", "B9")
 @pytest.mark.parametrize(
     "column",
     [
@@ -81,6 +83,7 @@ def test_a_reading_of_any_other_type_is_refused(column, plant, table, deliver):
     refused(plant, deliver(table(3, volume_l=column)), "'volume_l'", str(column.type)[:4])
 
 
+@pytest.mark.fault("B5")
 def test_a_whole_number_that_float64_cannot_hold_is_refused_with_its_row(plant, table, deliver):
     path = deliver(table(3, volume_l=pa.array([1, -(2**53) - 1, 5])))
     refused(plant, path, "'volume_l'", "-9007199254740993", "row 1")
@@ -96,6 +99,7 @@ IDS = {
 }
 
 
+@pytest.mark.fault("B12")
 @pytest.mark.parametrize("kind", IDS)
 def test_ids_of_every_type_are_the_same_text(kind, plant, table, deliver):
     got = read(plant, deliver(table(3, item_id=IDS[kind])))
@@ -104,6 +108,7 @@ def test_ids_of_every_type_are_the_same_text(kind, plant, table, deliver):
     assert got.items["item_id"].type == IDS[kind].type
 
 
+@pytest.mark.fault("C8")
 def test_large_whole_ids_with_nulls_stay_exact(plant, table, deliver):
     got = read(plant, deliver(table(3, item_id=pa.array([2**53 + 1, None, 2**63 - 1]))))
     assert isinstance(got, FileReadings)
@@ -120,6 +125,7 @@ def test_an_id_of_any_other_type_is_refused(column, plant, table, deliver):
     refused(plant, deliver(table(3, item_id=column)), "'item_id'", str(column.type))
 
 
+@pytest.mark.fault("C6")
 def test_rows_without_a_usable_id_are_rejected_one_by_one(plant, table, deliver):
     ids = pa.array(["W1", None, "", "x" * 128, "y" * 129, " "])
     got = read(plant, deliver(table(6, item_id=ids)))
@@ -133,6 +139,7 @@ def test_rows_without_a_usable_id_are_rejected_one_by_one(plant, table, deliver)
     assert got.source.n_rows == 6
 
 
+@pytest.mark.fault("B10")
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin", "+05:30"])
 def test_times_come_in_utc(unit, zone, plant, table, deliver):
@@ -145,6 +152,7 @@ def test_times_come_in_utc(unit, zone, plant, table, deliver):
     np.testing.assert_array_equal(got.times, [utc, np.datetime64("NaT"), utc])
 
 
+@pytest.mark.fault("B11")
 def test_an_hour_that_comes_twice_is_its_first_coming_and_said(plant, table, deliver):
     clock = [
         int(np.datetime64(text, "us").astype(int))
@@ -159,6 +167,7 @@ def test_an_hour_that_comes_twice_is_its_first_coming_and_said(plant, table, del
     assert note.sentence.startswith("1 items")
 
 
+@pytest.mark.fault("C11")
 def test_a_time_beyond_nanoseconds_is_marked(plant, table, deliver):
     far = int(np.datetime64("3000-01-01", "us").astype(int))
     got = read(plant, deliver(table(2, measured_at=pa.array([far, 0], pa.timestamp("us", "UTC")))))
@@ -166,6 +175,7 @@ def test_a_time_beyond_nanoseconds_is_marked(plant, table, deliver):
     assert got.unusable_times.tolist() == [True, False]
 
 
+@pytest.mark.fault("B10")
 @pytest.mark.parametrize(
     "column",
     [
@@ -180,12 +190,14 @@ def test_a_time_of_any_other_type_is_refused(column, plant, table, deliver):
     refused(plant, deliver(table(3, measured_at=column)), "'measured_at'")
 
 
+@pytest.mark.fault("B1")
 @pytest.mark.parametrize("name", ["Volume_L", "volume_l ", "volume-l", "volumel", "volume_1"])
 def test_a_column_almost_so_named_is_suggested(name, plant, table, deliver):
     path = deliver(table(3).rename_columns({"volume_l": name}))
     refused(plant, path, "no column 'volume_l'", repr(name), "did you mean")
 
 
+@pytest.mark.fault("B4")
 def test_duplicate_columns_are_refused(plant, table, deliver):
     twice = table(3).append_column("lot", pa.array(["x"] * 3))
     refused(plant, deliver(twice), "more than one column is named 'lot'")
@@ -200,6 +212,7 @@ def test_a_column_named_like_ours_is_refused_with_the_remedy(name, plant, table,
     assert isinstance(read(prefixed, path), FileReadings)
 
 
+@pytest.mark.fault("B3")
 def test_other_columns_are_kept_and_nested_ones_left_out(plant, table, deliver):
     more = table(3, extra=pa.array([1, None, 3]), wave=pa.array([[1.0], None, [2.0]]))
     got = read(plant, deliver(more))
@@ -208,6 +221,7 @@ def test_other_columns_are_kept_and_nested_ones_left_out(plant, table, deliver):
     assert [note.code for note in got.notes] == ["readings.column_left_out"]
 
 
+@pytest.mark.fault("B13")
 def test_a_pandas_index_is_a_column_like_any_other(plant, table, deliver, tmp_path):
     frame = table(3).to_pandas().set_index("item_id")
     path = deliver(table(3))
@@ -217,6 +231,7 @@ def test_a_pandas_index_is_a_column_like_any_other(plant, table, deliver, tmp_pa
     assert got.ids.to_pylist() == ["W0000", "W0001", "W0002"]
 
 
+@pytest.mark.fault("C10")
 def test_a_line_column_must_agree_with_the_folder(plant, table, deliver):
     good = deliver(table(3, line=pa.array(["A"] * 3)), "good.parquet")
     assert isinstance(read(plant, good), FileReadings)
@@ -277,6 +292,7 @@ DAMAGE = {
 }
 
 
+@pytest.mark.fault("A1", "A2", "A4", "A5", "A6", "A11")
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_file_is_refused_and_told_what_it_is(damage, plant, table, deliver):
     path = deliver(table(50))
@@ -285,6 +301,7 @@ def test_a_damaged_file_is_refused_and_told_what_it_is(damage, plant, table, del
     refused(plant, path, words)
 
 
+@pytest.mark.fault("A7")
 def test_a_flipped_bit_is_refused_or_changes_nothing(plant, table, deliver):
     path = deliver(table(50))
     whole = path.read_bytes()
@@ -313,6 +330,7 @@ def test_checksums_are_known_to_be_there_or_not(checksums, plant, table, deliver
     assert got.source.checksummed is checksums
 
 
+@pytest.mark.fault("A10")
 def test_rows_that_are_not_those_of_the_footer_are_refused(plant, table, deliver):
     path = deliver(table(5))
     data = path.read_bytes()
@@ -323,6 +341,7 @@ def test_rows_that_are_not_those_of_the_footer_are_refused(plant, table, deliver
     refused(plant, path, "footer says 4 rows")
 
 
+@pytest.mark.fault("A14")
 def test_a_file_that_changed_since_it_was_listed_is_refused(plant, table, deliver):
     path = deliver(table(5))
     met = read_file(plant, plant.line("A"), path.relative_to(plant.readings).as_posix(), "0" * 64)
@@ -330,18 +349,21 @@ def test_a_file_that_changed_since_it_was_listed_is_refused(plant, table, delive
     assert "changed while" in met.detail
 
 
+@pytest.mark.fault("A14")
 def test_a_file_that_vanished_is_refused(plant):
     met = read_file(plant, plant.line("A"), "line=A/gone.parquet", "0" * 64)
     assert isinstance(met, Reject)
     assert "vanished" in met.detail
 
 
+@pytest.mark.fault("C9")
 def test_text_that_is_no_utf8_is_refused_with_its_column(plant, table, deliver):
     raw = pa.array([b"\xff\xfe", b"ok", b"ok"])
     broken = pa.Array.from_buffers(pa.string(), 3, raw.buffers())
     refused(plant, deliver(table(3, lot=broken)), "'lot'", "UTF8")
 
 
+@pytest.mark.fault("C6", "L1")
 @pytest.mark.parametrize("column", ["item_id", "lot"])
 def test_a_small_file_of_huge_repeated_texts_takes_no_memory(column, plant, table, deliver):
     n = 200_000
@@ -360,6 +382,7 @@ def test_a_small_file_of_huge_repeated_texts_takes_no_memory(column, plant, tabl
         assert "'lot' decodes to 12,500 MiB" in got.detail
 
 
+@pytest.mark.fault("L2")
 def test_limits_are_judged_before_anything_is_decoded(plant, table, deliver, monkeypatch):
     path = deliver(table(50))
     monkeypatch.setattr(parquet_file, "MAX_ROWS", 49)

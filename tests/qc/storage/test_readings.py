@@ -41,6 +41,7 @@ def test_clean_files_are_read_whole_and_in_order(read, table, deliver):
     assert got.measured_at.dtype == "datetime64[ns]"
 
 
+@pytest.mark.fault("C4", "C5")
 def test_copies_and_contradictions_over_files(read, table, deliver):
     deliver(table(4), "a.parquet")  # W0000..3: 1 3 1 3
     again = table(5)  # the same and W0004, but W0001 reads otherwise
@@ -61,6 +62,7 @@ def test_copies_and_contradictions_over_files(read, table, deliver):
     assert by_code["readings.conflicting_duplicate"].severity is Severity.CAUTION
 
 
+@pytest.mark.fault("C4")
 def test_copies_with_null_and_nan_are_identical(read, table, deliver):
     nothing = pa.array([None, float("nan"), None, float("nan")], pa.float64())
     ids = pa.array(["W1", "W2", "W1", "W2"])
@@ -75,6 +77,7 @@ def test_copies_with_null_and_nan_are_identical(read, table, deliver):
     assert np.isnan(got.values).all()
 
 
+@pytest.mark.fault("C7")
 def test_ids_that_only_look_alike_stay_apart(read, table, deliver):
     ids = ["W1", "w1", "W1 ", "\u200bW1", "\uff37\uff11", "Å", "A\u030a"]
     deliver(table(7, item_id=pa.array(ids)))
@@ -96,12 +99,14 @@ def test_a_refused_file_is_refused_alone_and_surfaces(read, table, deliver):
     assert got.n_rows == 6
 
 
+@pytest.mark.fault("B2")
 def test_a_bad_file_that_sorts_first_decides_nothing(read, table, deliver):
     deliver(table(3).rename_columns({"volume_l": "Volume_L"}), "a.parquet")
     deliver(table(3), "b.parquet")
     assert read().values.tolist() == [1.0, 3.0, 1.0]
 
 
+@pytest.mark.fault("A15")
 def test_nothing_usable_is_an_error_that_names_the_first_refusals(read, table, deliver):
     with pytest.raises(
         ReadingsError, match=r"no measurements of line A for 2026-11-20 early"
@@ -129,6 +134,7 @@ def test_columns_that_differ_between_files(read, table, deliver):
     assert "'note' is of type string" in refused.detail
 
 
+@pytest.mark.fault("C11")
 def test_items_outside_of_the_shift_are_kept_and_counted(read, table, deliver, shift):
     moments = [shift.start, shift.end, shift.start.replace(year=3000), None]
     times = pa.array(moments, pa.timestamp("us", tz="UTC"))
@@ -143,6 +149,7 @@ def test_items_outside_of_the_shift_are_kept_and_counted(read, table, deliver, s
     assert "'W0001', 'W0002'" in finding.sentence
 
 
+@pytest.mark.fault("C12")
 @pytest.mark.parametrize("seed", range(12))
 def test_every_row_is_an_item_or_a_reject_and_the_split_does_not_matter(seed, read, table, deliver):
     rng = np.random.default_rng(seed)
