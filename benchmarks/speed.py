@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -117,46 +118,53 @@ def fits(found: Measured, home: Path, n: int, repeats: int) -> None:
         row = Row(what, f"≤ {goal:g}", over(fitted, read), seconds, against, limit=goal)
         found.add(row)
         if path == gauge:
-            peers(found, path, seconds)
+            peers(found, path)
 
 
-def peers(found: Measured, path: Path, ours: float) -> None:
-    """What others need for the same column, as multiples of our time."""
+def peers(found: Measured, path: Path) -> None:
+    """What others need for the same column, as multiples of our time just before and after."""
     x = speed_fit.read_column(path)
     best = speed_fit.best_density(x)
-    against = f"our fit, {ours:.3g} s"
     part = x[:MILLION]
     best_of_part, scale = speed_fit.best_density(part), len(x) / len(part)
     scaled = "" if scale == 1 else f"; on 1 M, times {scale:g}"
 
-    def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    def ours() -> float:
+        began = time.perf_counter()
+        speed_fit.ours(path, RESOLUTION)
+        return time.perf_counter() - began
+
+    def timed(work: Callable[[], Any]) -> tuple[float, Any, list[float]]:
+        before = [ours() for _ in range(3)]
         began = time.perf_counter()
         said = work()
-        return time.perf_counter() - began, said
+        seconds = time.perf_counter() - began
+        return seconds, said, [*before, *(ours() for _ in range(3))]
 
-    seconds, log_likelihood = timed(lambda: speed_fit.scikit_learn(x))
+    def add(what: str, goal: float | None, seconds: float, own: list[float], short: str) -> None:
+        against = f"our fit, {statistics.median(own):.3g} s"
+        said = "—" if goal is None else f"≥ {goal:g}"
+        ratios = [seconds / each for each in own]
+        found.add(Row(what, said, ratios, seconds, against, short, goal, at_least=True))
+
+    seconds, log_likelihood, own = timed(lambda: speed_fit.scikit_learn(x))
     short = f"stopped {best - log_likelihood:.3g} nats short"
-    what = "scikit-learn, its defaults"
-    found.add(Row(what, "—", [seconds / ours], seconds, against, short))
-    seconds, log_likelihood = timed(
+    add("scikit-learn, its defaults", None, seconds, own, short)
+    seconds, log_likelihood, own = timed(
         lambda: speed_fit.scikit_learn(part, tol=speed_fit.EQUAL, max_iter=100_000)
     )
     short = f"{best_of_part - log_likelihood:.2g} nats short{scaled}"
-    seconds *= scale
-    what = "scikit-learn at equal likelihood"
-    found.add(Row(what, "≥ 700", [seconds / ours], seconds, against, short, 700.0, at_least=True))
-    seconds, (log_likelihood, steps) = timed(lambda: speed_fit.plain_em(x, RESOLUTION))
+    add("scikit-learn at equal likelihood", 700.0, scale * seconds, own, short)
+    seconds, (log_likelihood, steps), own = timed(lambda: speed_fit.plain_em(x, RESOLUTION))
     short = f"one start, no intervals, {steps} steps, {best - log_likelihood:.2g} nats short"
-    what = "tally and EM in plain numpy, column in memory"
-    found.add(Row(what, "—", [seconds / ours], seconds, against, short))
-    told = speed_fit.mclust(part)
+    add("tally and EM in plain numpy, column in memory", None, seconds, own, short)
+    _, told, own = timed(lambda: speed_fit.mclust(part))
     if told is None:
         found.notes.append("R with mclust is not installed: its row is missing.")
         return
     seconds, log_likelihood, version = told
     short = f"{best_of_part - log_likelihood:.2g} nats short{scaled}"
-    what = f"R mclust {version}"
-    found.add(Row(what, "—", [scale * seconds / ours], scale * seconds, against, short))
+    add(f"R mclust {version}", None, scale * seconds, own, short)
 
 
 def whole_line(found: Measured, home: Path, n: int, repeats: int) -> None:
@@ -273,8 +281,10 @@ def main() -> int:
         if chosen.light or chosen.record:
             return judged(light(Path(folder)), record=chosen.record)
         began = time.perf_counter()
+        load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
         found = measure(Path(folder), large=chosen.large)
-        found.notes.append(f"The run took {(time.perf_counter() - began) / 60:.0f} minutes.")
+        minutes = (time.perf_counter() - began) / 60
+        found.notes.append(f"The run took {minutes:.0f} minutes; load averages before it: {load}.")
     parts = speed_page.page(found, large=chosen.large)
     print("\n\n".join(parts))
     if chosen.write:

@@ -22,10 +22,12 @@ HEAD = """\
 # Speed and scale
 
 Ratios measured side by side in one run: what is compared takes turns, and the median of the ratios
-is told. A goal that is missed is bold. Seconds are wall clock, of a machine with other work on it;
-only the ratios mean something. Of the readings of the fits, three batches lie 2.5 sds apart; of the
-whole line, seven. The whole line is `flows/one_shift.py`, from the files to the published report,
-Prefect left out; items have a string id, a time and a reading to 0.001."""
+is told; of a fit that takes long, to ours just before and after it. A goal that is missed is bold.
+Seconds are wall clock, of a machine with other work on it; only the ratios mean something.
+
+Of the readings of the fits, three batches lie 2.5 sds apart; of the whole line, seven. The whole
+line is `flows/one_shift.py`, from the files to the published report, Prefect left out; items have a
+string id, a time and a reading to 0.001."""
 
 
 def page(found: Measured, *, large: bool) -> list[str]:
