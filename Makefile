@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo serve wheels test torture lint format clean setup
+.PHONY: demo serve wheels test torture bench bench-large lint format clean setup
 
 setup: $(STAMP)
 
@@ -32,6 +32,14 @@ test: $(STAMP)
 
 torture: $(STAMP)
 	$(BIN)/python -m pytest -m torture --capture=no $(ARGS)
+
+# Speed and scale, as docs/reference/speed.md has them: minutes.
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.speed --write $(ARGS)
+
+# With 100 M rows, where memory allows, and 500 lines: an hour, and 5 GB of disk.
+bench-large: $(STAMP)
+	$(BIN)/python -m benchmarks.speed --large --write $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

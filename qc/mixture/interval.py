@@ -17,6 +17,8 @@ other cells: differences of tail probabilities taken on the side where they are 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
@@ -60,17 +62,18 @@ def interval_moments(centre: Floats, width: Floats, order: int) -> tuple[Floats,
 
 def _narrow(c: Floats, w: float, order: int) -> tuple[Floats, list[Floats]]:
     t = 0.5 * w * NODES
-    kernel = np.exp(-np.outer(c, t)) * (0.5 * NODE_WEIGHTS * np.exp(-0.5 * t**2))
-    mass = kernel.sum(axis=1)
+    weights = 0.5 * NODE_WEIGHTS * np.exp(-0.5 * t**2)
+    # E[t^j] by one product of matrices; from there by the binomial theorem, u = c + t.
+    sums = np.exp(-np.outer(t, c)).T @ (weights[:, None] * t[:, None] ** np.arange(order + 1))
+    mass = sums[:, 0]
     log_mass = np.log(mass) + np.log(w) - 0.5 * c**2 - LOG_SQRT_2PI
-    if order == 0:
-        return log_mass, []
-    share = kernel / mass[:, None]
-    u = c[:, None] + t
+    within = (sums / mass[:, None]).T
     moments = []
-    for _ in range(order):
-        share = share * u
-        moments.append(share.sum(axis=1))
+    for j in range(1, order + 1):
+        moment = within[0]  # Horner's scheme in c
+        for i in range(1, j + 1):
+            moment = moment * c + math.comb(j, i) * within[i]
+        moments.append(moment)
     return log_mass, moments
 
 

@@ -31,7 +31,7 @@ from qc.mixture.student import t_terms
 
 Floats = NDArray[np.float64]
 
-BLOCK = 1 << 15  # readings a step at a time: keeps memory flat and the working set in cache
+BLOCK = 1 << 12  # readings a step at a time: all that a step makes of them stays in cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +110,8 @@ def log_components(cells: Cells, theta: Theta, order: int = 0) -> tuple[Floats, 
 
     Where the components are t distributions: their terms (student.py) in the place of the moments.
     """
-    u = (cells.z[:, None] - theta.means) / theta.sds
+    # One component after the other in memory: sums and maxima over so few go by whole columns.
+    u = ((cells.z - theta.means[:, None]) / theta.sds[:, None]).T
     if not theta.normal:
         log_f, moments = t_terms(u, cells.width / theta.sds, theta.nu, order)
         if cells.width == 0:
@@ -122,7 +123,7 @@ def log_components(cells: Cells, theta: Theta, order: int = 0) -> tuple[Floats, 
         moments = list(itertools.accumulate([u] * order, np.multiply))  # u, u^2, ...: no powers
     if cells.background is not None:
         level = cells.background + (np.log(cells.width) if cells.width > 0 else 0.0)
-        log_f = np.column_stack([log_f, level])
+        log_f = np.vstack([log_f.T, level]).T
     return log_f, moments
 
 

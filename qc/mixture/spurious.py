@@ -63,13 +63,14 @@ def spurious(cells: Cells, theta: Theta, limits: Constraints) -> dict[int, Fault
     judged = np.flatnonzero((theta.weights[:k] > 0) & (limits.precision == 0) & ~known)
     if len(judged) == 0:
         return {}
-    _, tau, _ = posteriors(cells, theta)
-    items = cells.n[:, None] * tau
-    heaviest = -np.sort(-items[:, :k], axis=0)
-    scarce = heaviest[DISTINCT_READINGS - 1 :].sum(axis=0) < HALF_AN_ITEM
+    items = np.concatenate([b.n[:, None] * posteriors(b, theta)[1] for b in cells.blocks()])
+    few = min(DISTINCT_READINGS - 1, len(items))
+    heaviest = np.partition(items[:, :k], len(items) - few, axis=0)[::-1]
+    scarce = heaviest[few:].sum(axis=0) < HALF_AN_ITEM
     supported = (theta.weights[:k] > 0) & ~scarce
     neighbours = float(theta.sds[supported].min(initial=np.inf))
-    crowded = (heaviest[0] > ONE_READING_SHARE * heaviest.sum(axis=0)) & (cells.width == 0)
+    crowded = heaviest[:few].max(axis=0) > ONE_READING_SHARE * heaviest.sum(axis=0)
+    crowded &= cells.width == 0
     at_floor = (theta.sds <= limits.sd_low * NEAR_FLOOR) & (cells.width == 0)
     faults: dict[int, Fault] = {}
     for j in judged.tolist():

@@ -40,8 +40,7 @@ def readings_of(name: str, column: pa.ChunkedArray) -> tuple[Floats, Bools]:
         # Through text, which Arrow parses to the nearest float; a cast loses the last bit.
         column = column.cast(pa.string())
     numbers = column.cast(pa.float64(), safe=False)
-    values = np.array(numbers.to_numpy(), dtype=np.float64)
-    values[is_null] = np.nan
+    values = np.asarray(numbers.to_numpy(), dtype=np.float64)  # NaN where null
     return values, is_null
 
 

@@ -8,6 +8,8 @@ import pyarrow.compute as pc
 import pyarrow.types as kinds
 from numpy.typing import NDArray
 
+from qc.storage.repeats import repeated
+
 Ints = NDArray[np.int64]
 
 # What cannot be seen: soft hyphen, zero width, marks of direction, joiners, byte order mark.
@@ -31,11 +33,10 @@ def find_duplicates(ids: pa.ChunkedArray, items: pa.Table) -> tuple[Ints, Ints]:
     conflicting : ndarray of int64
         All rows of the ids whose rows differ, ascending.
     """
-    codes = _codes(ids)
-    rows = np.flatnonzero((np.bincount(codes) > 1)[codes])
+    rows, groups = repeated(ids)
     if len(rows) == 0:
         return rows, rows
-    _, first, group = np.unique(codes[rows], return_index=True, return_inverse=True)
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
     first_copy = first[group]
     differs = np.zeros(len(rows), np.bool_)
     for column in items.take(rows).columns:
@@ -56,8 +57,7 @@ def look_alikes(ids: pa.ChunkedArray) -> Ints:
         All different.
     """
     plain = pc.utf8_lower(ids) if _is_ascii(ids) else _folded(ids)
-    codes = _codes(pc.utf8_trim_whitespace(plain))
-    return np.flatnonzero((np.bincount(codes) > 1)[codes]) if len(codes) else codes
+    return repeated(pc.utf8_trim_whitespace(plain))[0]
 
 
 def _is_ascii(texts: pa.ChunkedArray) -> bool:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from qc.errors import FitError
 from qc.mixture import Tally, fit_mixture, fit_tally
+from qc.mixture.tally import BLOCK
 
 ticks = st.lists(st.integers(-2000, 2000), min_size=1, max_size=60)
 
@@ -79,3 +80,28 @@ def test_the_fit_is_the_same_to_the_bit_for_any_order_and_split() -> None:
     assert np.array_equal(whole.mixture.weights, split.mixture.weights)
     assert np.array_equal(whole.mixture.covariances, split.mixture.covariances)
     assert whole.log_likelihood == split.log_likelihood
+
+
+def test_readings_are_counted_in_blocks_as_they_are_at_once() -> None:
+    x = np.round(np.random.default_rng(7).normal(-3.0, 0.4, 3 * BLOCK + 17), 2)
+    x[::1000] += 0.005  # half a step: off the grid
+    in_blocks = Tally.of(x, resolution=0.01)
+    ticks = np.rint(x / 0.01)
+    keys, counts = np.unique(ticks, return_counts=True)
+    assert in_blocks.ticks is not None
+    assert in_blocks.ticks.tolist() == keys.tolist()
+    assert in_blocks.counts.tolist() == counts.tolist()
+    assert in_blocks.off_grid == len(x[::1000])
+    assert Tally.of(x).counts.tolist() == np.unique(x, return_counts=True)[1].tolist()
+
+
+@pytest.mark.parametrize("resolution", [None, 0.01, 1e-9])
+def test_each_reading_is_found_at_its_own_place(resolution: float | None) -> None:
+    x = np.round(np.random.default_rng(8).normal(5.0, 0.3, 2 * BLOCK + 5), 2)
+    tally = Tally.of(x, resolution=resolution)
+    assert tally.values[tally.index(x)] == pytest.approx(x, abs=1e-9)
+    assert tally.index(tally.values).tolist() == list(range(len(tally)))
+    gap = next(v for v in np.arange(3.5, 6.5, 0.01) if np.abs(x - v).min() > 0.005)
+    for missing in (x.min() - 1.0, x.max() + 1.0, gap):
+        with pytest.raises(FitError, match="not in the tally"):
+            tally.index(np.array([x[0], missing]))
