@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pyarrow.parquet as pq
 import pytest
 from botocore.config import Config
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
@@ -26,9 +28,11 @@ from flows import one_shift
 from qc.plant import Plant
 from qc.spool import mirror_of
 from qc.storage import place, remote
+from qc.storage.verify import verify_shifts
 from tests.faults.small_site import RUN, Site
 
 HOST = "127.0.0.1"
+PATIENCE = 60.0  # seconds in which a call of a second must have ended, on a busy machine
 SECRET = "canary-7f3a-of-the-store"
 BROKEN = "503 Slow Down", b"<Error><Code>SlowDown</Code></Error>"
 LOST = "500 Internal Server Error", b"<Error><Code>InternalError</Code></Error>"
@@ -196,3 +200,44 @@ class StoreSite:
     def versions(self) -> set[str]:
         """Versions of which the store has any object."""
         return {key.split("/")[2] for key in self.objects() if key.split("/")[2:3] > ["v"]}
+
+
+def old_version(site: StoreSite) -> dict[str, str]:
+    """Publish half of the readings, then deliver all of them."""
+    (delivered,) = (site.local.folder / "readings").rglob("*.parquet")
+    whole = delivered.read_bytes()
+    table = pq.read_table(delivered)
+    pq.write_table(table.slice(0, table.num_rows // 2), delivered, write_page_checksum=True)
+    site.run()
+    delivered.write_bytes(whole)
+    seen = site.seen()
+    assert seen is not None
+    return seen
+
+
+def then_completes(site: StoreSite, before: dict[str, str]) -> None:
+    """After trouble: the old version stands; the next run publishes what it would have."""
+    site.store.mend()
+    place._mirror.cache_clear()
+    os.environ["AWS_ENDPOINT_URL"] = site.store.url
+    assert site.seen() == before
+    assert site.run().published.changed
+    assert n_items(site) == 200
+    (found,) = verify_shifts(site.plant.storage)
+    assert found.faults == ()
+
+
+def items_of(site: StoreSite | Site) -> dict[str, str]:
+    """What a version says of the items, in whichever folder it lies."""
+    seen = site.seen()
+    assert seen is not None
+    named = {path.rsplit("-", 1)[-1] if "../" in path else path: sha for path, sha in seen.items()}
+    return {name: sha for name, sha in named.items() if name.startswith(("items/", "tallies"))}
+
+
+def n_items(site: StoreSite) -> int:
+    objects = site.objects()
+    (pointer,) = (key for key in objects if key.endswith("current.json"))
+    home, version = pointer.rsplit("/", 1)[0], json.loads(objects[pointer])["version"]
+    files = json.loads(objects[f"{home}/{version}/manifest.json"])["files"]
+    return sum(entry["rows"] for entry in files if "items/" in entry["path"])
