@@ -23,6 +23,7 @@ from config.schema import (
 )
 from qc.findings import CODES
 from qc.plant import Layout, Spread
+from qc.spool import is_store_url
 
 MOST_BATCHES = 20
 REACTION_LENGTH = 200  # characters of what to do about a finding: a sentence or two
@@ -73,9 +74,13 @@ PATH_NAME = Kind(
     _is_path_name,
 )
 FOLDER = Kind(
-    "a folder in quotes, absolute or relative to this file (a URL of an object store cannot be "
-    "used yet)",
+    "a folder in quotes, absolute or relative to this file (no URL of an object store)",
     _is_folder,
+)
+STORAGE = Kind(
+    "a folder in quotes, absolute or relative to this file, or the URL of a place in an object "
+    'store, such as "s3://bucket/prefix", "gs://…" or "az://…", with no user or password',
+    lambda value: _is_folder(value) or (isinstance(value, str) and is_store_url(value)),
 )
 PATTERN = Kind(
     'a path below the readings in quotes, such as "{date}/{shift}.parquet", with no placeholder '
@@ -117,7 +122,8 @@ COLUMNS: Schema = {
 PLANT: Schema = {
     "name": Key(NAME, required=True),
     "time_zone": Key(TIME_ZONE, required=True),
-    "storage": Key(FOLDER, required=True),
+    "storage": Key(STORAGE, required=True),
+    "spool": Key(FOLDER),
     "readings": Key(FOLDER, required=True),
     "layout": Key(LAYOUT, required=True),
     "pattern": Key(PATTERN),

@@ -28,6 +28,7 @@ from qc.plant import (
     Policy,
     ShiftTimes,
 )
+from qc.spool import is_store_url, mirror_of
 
 
 def load_plant(path: str | Path) -> Plant:
@@ -109,8 +110,12 @@ def _plant(file: Mapping[str, Any], source: Path) -> Plant:
     plant = dict(file["plant"])
     columns = {role: column or None for role, column in plant.pop("columns", {}).items()}
     plant |= file.get("report", {})
+    url = plant["storage"]
+    spool = (source.parent / Path(plant.pop("spool", ".")).expanduser()).resolve()
     for folder in {"storage", "readings", "templates"} & plant.keys():
         plant[folder] = str((source.parent / Path(plant[folder]).expanduser()).resolve())
+    if is_store_url(url):
+        plant["storage"] = str(mirror_of(url, spool))
     return Plant(
         **{"pattern": None, **plant},
         columns=Columns(**columns),

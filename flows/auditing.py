@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from flows.publishing import told_by_name
 from flows.software import software
-from qc.errors import ShiftmixError, StorageError
+from qc.errors import ShiftmixError, StorageError, StoreError
 from qc.plant import Plant, Shift, config_sha256
 from qc.records import AuditedLine, AuditRecord, RunOutcome
 from qc.storage import Published
@@ -58,7 +58,7 @@ def recorded(
         said = "stopped from outside" if stopped else str(error) or type(error).__name__
         try:
             _append(plant, shift, run, lines, outcome, swept, said)
-        except StorageError as second:
+        except (StorageError, StoreError) as second:
             log.warning("this run is missing from the record of runs: %s", second)
         raise
     changed = any(published.changed for published in kept)

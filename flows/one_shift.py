@@ -23,7 +23,7 @@ from flows.index import rebuild_index
 from flows.pages import make_pages
 from flows.publishing import now, started, told_with_need, until_published
 from flows.software import software
-from qc.errors import ReadingsError, Where, WriteError
+from qc.errors import ReadingsError, StoreError, Where, WriteError
 from qc.findings import Finding, Severity
 from qc.inspection import failed_line, inspect_line
 from qc.plant import Plant, Shift, config_sha256
@@ -125,6 +125,8 @@ def inspect(
         If there is nothing at all to read for the shift.
     StorageError
         If the results cannot be written; PointerMoved if other runs won each of `TRIES` times.
+    StoreError
+        If the object store that holds them does not answer, or refuses.
     """
     names = tuple(plant.line(name).name for name in lines) or tuple(x.name for x in plant.lines)
     templates = reports.load_templates(plant.templates)
@@ -154,8 +156,8 @@ def _attempt(
     history = History(plant, shift)
     outcomes = each_line(partial(inspect_one_line, plant, shift, attempt, files, history), names)
     for name, outcome in zip(names, outcomes, strict=True):
-        if isinstance(outcome, WriteError):
-            raise outcome  # the disk's trouble, not the line's: what was published must stay
+        if isinstance(outcome, WriteError | StoreError):
+            raise outcome  # the storage's trouble, not the line's: what was published must stay
         if isinstance(outcome, Exception):
             _write_failure(plant, shift, attempt, name, outcome)
     findings = (*shift_findings(files), *_not_inspected(plant, attempt, names))

@@ -14,7 +14,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from ipaddress import ip_address
 from pathlib import Path
@@ -33,6 +33,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from flows.report_files import Served, files_of, is_inside
 from qc.errors import ShiftmixError, StorageError
 from qc.storage.paths import shift_folder
+from qc.storage.place import place_of
 from qc.storage.published import POINTER, REPORT, open_version, read_pointer
 
 SHIFT = re.compile(r"date=([0-9]{4}-[0-9]{2}-[0-9]{2})/shift=([A-Za-z0-9._-]{1,64})(?:/(.*))?")
@@ -243,9 +244,11 @@ def _policy(page: bytes) -> str:
 
 
 def _read(path: Path, root: Path) -> bytes:
-    if not is_inside(path, root) or not path.is_file():
-        raise HTTPException(404, "Nothing is published yet.\n")
-    return path.read_bytes()
+    place = place_of(path)
+    if is_inside(path, root) and (place.is_mirror or path.is_file()):
+        with suppress(FileNotFoundError):
+            return place.now(path)
+    raise HTTPException(404, "Nothing is published yet.\n")
 
 
 def _told(_request: Request, error: Exception) -> Response:

@@ -100,6 +100,14 @@ class PointerMoved(StorageError):  # noqa: N818 - what happened, and no fault of
     """Another run published this shift since this run read the pointer."""
 
 
+class StoreError(ShiftmixError):
+    """An object store does not answer or refuses: nothing is known of what is published there.
+
+    It is no StorageError, which may be a damaged file, and is told as a finding: a run that meets
+    this one ends, and publishes nothing.
+    """
+
+
 def cannot_write(path: Path, error: OSError) -> WriteError:
     """The error of ours for a failed write; of a full disk it says how much room there is."""
     remedy = REMEDIES.get(error.errno or 0, "Look at the disk and the rights, then run again")

@@ -20,6 +20,7 @@ from qc.storage.inputs import LineInputs
 from qc.storage.items import held_table, items_table, write_items, write_parquet
 from qc.storage.json_text import to_json
 from qc.storage.paths import named, shift_folder
+from qc.storage.place import place_of
 from qc.storage.published import PublishedVersion
 from qc.wording import grouped
 
@@ -79,7 +80,9 @@ def begin(plant: Plant, shift: Shift) -> Attempt:
         current = published.open_version(home, pointer)
         base = Published(current.version, current.folder, current.manifest_sha256, changed=False)
     # Versions are ordered by this counter, never by a clock; dead attempts count.
-    numbers = (published.VERSION.fullmatch(entry.name) for entry in home.iterdir())
+    place, there = place_of(home), [*home.iterdir()]
+    there += place.matching(home, "v*") if place.is_mirror else []
+    numbers = (published.VERSION.fullmatch(entry.name) for entry in there)
     number = 1 + max((int(found[1]) for found in numbers if found), default=0)
     version = f"v{number:04d}-{secrets.token_hex(4)}"
     folder = home / version
@@ -143,7 +146,7 @@ def unchanged(
         return False
     try:
         for path in (*entry.items, published.RECORD, *MERGED):
-            base.path(base.entry(path))
+            base.judge(base.entry(path))
     except StorageError:
         return False  # made again rather than carried on
     return True
@@ -193,10 +196,14 @@ def discard(attempt: Attempt) -> None:
     """Remove the attempt's folder, unless it was published.
 
     It cannot have been while it has no manifest, or while the pointer is what it was at the
-    start; otherwise it stays, since a later version may name its files.
+    start; otherwise it stays, since a later version may name its files. What is published to an
+    object store can be fetched again: nothing is asked of it to remove a local copy.
     """
     home = attempt.folder.parent
     with atomic.locked(home / LOCK):
+        if place_of(home).is_mirror:
+            remove(attempt.folder)
+            return
         has_manifest = (attempt.folder / published.MANIFEST).exists()
         if not has_manifest or published.read_pointer(home) == attempt.pointer:
             remove(attempt.folder)

@@ -10,12 +10,14 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from qc.errors import StorageError, Where
 from qc.records import AuditRecord
 from qc.storage import atomic
 from qc.storage.json_text import from_json, to_json
+from qc.storage.place import place_of
 from qc.wording import plural
 
 FOLDER = "audit"
@@ -39,15 +41,18 @@ def append_run(root: str | Path, record: AuditRecord) -> KeptRun:
     home = Path(root) / FOLDER
     atomic.make_folder(home)
     with atomic.locked(home / LOCK):
-        last = _last(home)
-        number, previous = (0, None) if last is None else last
-        number += 1
-        content = to_json(replace(record, number=number, previous=previous))
-        digest = hashlib.sha256(content).hexdigest()
-        folder = home / f"{number // PER_FOLDER:05d}"
-        atomic.make_folder(folder)
-        path = folder / f"{number:08d}-{digest}.json"
-        atomic.write_bytes(path, content)
+        added = False
+        while not added:  # again only where another host was faster
+            last = _last(home)
+            number, previous = (0, None) if last is None else last
+            number += 1
+            content = to_json(replace(record, number=number, previous=previous))
+            folder = home / f"{number // PER_FOLDER:05d}"
+            atomic.make_folder(folder)
+            name_of = partial(_name, number)
+            path = folder / name_of(content)
+            added = place_of(home).add(path, number, content, name_of)
+    digest = hashlib.sha256(content).hexdigest()
     return KeptRun(path, digest, replace(record, number=number, previous=previous))
 
 
@@ -78,9 +83,13 @@ def read_audit(root: str | Path) -> tuple[tuple[KeptRun, ...], tuple[StorageErro
     return tuple(runs), tuple(wrong)
 
 
+def _name(number: int, content: bytes) -> str:
+    return f"{number:08d}-{hashlib.sha256(content).hexdigest()}.json"
+
+
 def _read(path: Path, sha256: str) -> KeptRun:
     try:
-        content = path.read_bytes()
+        content = place_of(path).now(path)
     except OSError as error:
         said = f"cannot be read: {error.strerror}"
         raise StorageError(said, Where(str(path)), RESTORE) from error
@@ -91,8 +100,10 @@ def _read(path: Path, sha256: str) -> KeptRun:
 
 def _last(home: Path) -> tuple[int, str] | None:
     """Number and hash of the last record, by its name alone."""
-    for folder in sorted(home.glob("[0-9]*"), reverse=True):
-        names = [found for path in folder.iterdir() if (found := NAME.fullmatch(path.name))]
+    place = place_of(home)
+    for folder in reversed(place.matching(home, "[0-9]*")):
+        inside = place.matching(folder, "[0-9]*")
+        names = [found for path in inside if (found := NAME.fullmatch(path.name))]
         if names:
             last = max(names, key=lambda name: int(name[1]))
             return int(last[1]), last[2]
@@ -100,5 +111,6 @@ def _last(home: Path) -> tuple[int, str] | None:
 
 
 def _records(home: Path) -> Iterator[Path]:
-    for folder in sorted(home.glob("[0-9]*")):
-        yield from sorted(path for path in folder.iterdir() if NAME.fullmatch(path.name))
+    place = place_of(home)
+    for folder in place.matching(home, "[0-9]*"):
+        yield from (p for p in place.matching(folder, "[0-9]*") if NAME.fullmatch(p.name))

@@ -20,6 +20,7 @@ from qc.records import HoldRecord, ItemHistory, ItemKey, histories
 from qc.storage import atomic
 from qc.storage.json_text import from_json, to_json
 from qc.storage.paths import shift_folder
+from qc.storage.place import place_of
 
 FOLDER = "dispositions"
 LOCK = ".lock"
@@ -79,19 +80,31 @@ def append_record(
     atomic.make_folder(folder)
     with atomic.locked(folder / LOCK):
         if _names(folder) != [stored.path.name for stored in seen]:
-            raise PointerMoved(
-                f"other decisions on {record.shift} have been recorded since this import began",
-                Where(str(folder)),
-                "Begin again with what was recorded",
-            )
+            raise _moved(record, folder)
         if seen:  # a clock that was set back must not change the order
             after = seen[-1].record.imported_at + timedelta(microseconds=1)
             record = replace(record, imported_at=max(record.imported_at, after))
         content = to_json(record)
         digest = hashlib.sha256(content).hexdigest()
-        path = folder / f"{record.imported_at:%Y%m%dT%H%M%S%fZ}-{digest[:16]}.json"
-        atomic.write_bytes(path, content)
+        path = folder / _name(content)
+        if not place_of(folder).add(path, len(seen) + 1, content, _name):
+            raise _moved(record, folder)
     return StoredRecord(path, digest, record)
+
+
+def _moved(record: HoldRecord, folder: Path) -> PointerMoved:
+    return PointerMoved(
+        f"other decisions on {record.shift} have been recorded since this import began",
+        Where(str(folder)),
+        "Begin again with what was recorded",
+    )
+
+
+def _name(content: bytes) -> str:
+    """The name of a record with that content."""
+    record = from_json(HoldRecord, content, FOLDER)
+    digest = hashlib.sha256(content).hexdigest()
+    return f"{record.imported_at:%Y%m%dT%H%M%S%fZ}-{digest[:16]}.json"
 
 
 def _folder(root: str | Path, shift: Shift) -> Path:
@@ -101,9 +114,8 @@ def _folder(root: str | Path, shift: Shift) -> Path:
 
 def _names(folder: Path) -> list[str]:
     """Names of the records; what a crash left is none."""
-    if not folder.is_dir():
-        return []
-    return sorted(entry.name for entry in folder.iterdir() if NAME.fullmatch(entry.name))
+    there = place_of(folder).matching(folder, "[0-9]*")
+    return [entry.name for entry in there if NAME.fullmatch(entry.name)]
 
 
 def _judge_replaced(stored: Sequence[StoredRecord]) -> None:
@@ -123,7 +135,7 @@ def _judge_replaced(stored: Sequence[StoredRecord]) -> None:
 
 def _read(path: Path) -> StoredRecord:
     try:
-        content = path.read_bytes()
+        content = place_of(path).now(path)
     except OSError as error:
         raise StorageError(
             f"cannot be read: {error.strerror}", Where(str(path)), "Restore it from a backup"

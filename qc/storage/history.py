@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import takewhile
 
-from qc.errors import StorageError
+from qc.errors import StorageError, StoreError
 from qc.findings import Severity
 from qc.mixture import Tally
 from qc.plant import Plant, Shift
@@ -125,7 +125,7 @@ class History:
     def __init__(self, plant: Plant, shift: Shift) -> None:
         self._coming = earlier_versions(plant.storage, shift)
         self._found: list[EarlierShift] = []
-        self._damage: StorageError | None = None
+        self._damage: StorageError | StoreError | None = None
         self._root, self._start = plant.storage, shift.start
         self._periods: dict[tuple[date, date], tuple[EarlierShift, ...]] = {}
         self._lock = threading.Lock()
@@ -158,7 +158,7 @@ class History:
                 raise self._damage
             try:
                 version = next(self._coming, None)
-            except StorageError as error:
+            except (StorageError, StoreError) as error:
                 self._damage = error
                 raise
             if version is not None:

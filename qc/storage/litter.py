@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from qc.storage.place import DISK
 from qc.storage.published import MANIFEST, POINTER, VERSION, shift_folders
 
 DEAD_AFTER = timedelta(days=1)  # untouched for this long; no run takes an hour
@@ -58,6 +59,8 @@ def alive(folder: Path) -> Iterator[None]:
 def sweep(root: str | Path, now: datetime) -> Litter:
     """Remove what dead attempts left in the results; no trouble of it is raised.
 
+    Of an object store it is the local mirror that is swept.
+
     Parameters
     ----------
     now : datetime
@@ -69,7 +72,7 @@ def sweep(root: str | Path, now: datetime) -> Litter:
     files: list[Path] = []
     trouble: list[str] = []
     kinds = (root, root / "dispositions")
-    homes = (folder for kind in kinds for _, folder in shift_folders(kind))
+    homes = (folder for kind in kinds for _, folder in shift_folders(kind, DISK))
     for home in (root, *(root / "audit").glob("[0-9]*"), *homes):
         try:
             if home == root or home.stat().st_mtime >= since:

@@ -54,7 +54,7 @@ def shift_folder(root: str | Path, day: date, shift: str) -> Path:
     """
     if "://" in str(root):
         raise StorageError(
-            f"storage {str(root)!r} is a URL; this release publishes to a local folder only",
-            remedy="Set [plant] storage to a folder",
+            f"storage {str(root)!r} is a URL, and not the folder of its local mirror",
+            remedy="Name it as [plant] storage in plant.toml, and use load_plant(…).storage",
         )
     return Path(root) / f"date={day.isoformat()}" / f"shift={named(shift)}"

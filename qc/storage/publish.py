@@ -26,6 +26,7 @@ from qc.storage.attempt import (
     remove,
 )
 from qc.storage.json_text import canonical, from_json, to_json
+from qc.storage.place import place_of
 from qc.storage.published import PAGES, FileEntry, LineEntry, Manifest, Pointer, PublishedVersion
 from qc.storage.supersedes import CHANGED, SUPERSEDES, change_between
 
@@ -126,6 +127,8 @@ def make_public(attempt: Attempt, manifest: Manifest, run: Mapping[str, str]) ->
     content = to_json(replace(manifest, files=tuple(sorted(files, key=_by_path))))
     atomic.write_bytes(attempt.folder / published.MANIFEST, content)
     atomic.sync_folder(attempt.folder)
+    names = sorted(entry.path for entry in files if not entry.path.startswith("../"))
+    place_of(attempt.folder).put_version(attempt.folder, [*names, published.MANIFEST])
     pointer = Pointer(attempt.version, hashlib.sha256(content).hexdigest())
     _swap(attempt, to_json(pointer))
     return Published(attempt.version, attempt.folder, pointer.manifest_sha256, changed=True)
@@ -136,6 +139,7 @@ def write_index(root: str | Path, html: str) -> Path:
     atomic.make_folder(Path(root))
     path = Path(root) / "index.html"
     atomic.write_bytes(path, html.encode())
+    place_of(path).put(path)
     return path
 
 
@@ -148,15 +152,17 @@ def _swap(attempt: Attempt, pointer: bytes) -> None:
                 Where(str(attempt.folder)),
                 "Run again; nothing was published",
             )
-        if published.read_pointer(home) != attempt.pointer:
+        place, path = place_of(home), home / published.POINTER
+        is_as_begun = place.is_mirror or published.read_pointer(home) == attempt.pointer
+        if not (is_as_begun and place.swap(path, attempt.pointer, pointer)):
             # Without its manifest the folder is known to be no version, and may be discarded.
             (attempt.folder / published.MANIFEST).unlink()
+            place.drop_version(attempt.folder)
             raise PointerMoved(
                 f"another run has published {attempt.shift} since this one began",
-                Where(str(home / published.POINTER)),
+                Where(str(path)),
                 "Begin again with what it published",
             )
-        atomic.write_bytes(home / published.POINTER, pointer)
 
 
 def _own_record(attempt: Attempt) -> ShiftRecord:

@@ -25,6 +25,7 @@ from qc.records import LineEvidence, LineStatus, ShiftRecord, SourceFile
 from qc.storage import tables
 from qc.storage.json_text import from_json
 from qc.storage.paths import below, is_name, shift_folder
+from qc.storage.place import Disk, place_of
 
 Part = TypeVar("Part")
 
@@ -134,7 +135,7 @@ class PublishedVersion:
         """Where a file is, once it is there and has the size the manifest says (StorageError)."""
         path = below(self.folder.parent, f"{self.version}/{entry.path}")
         try:
-            size = path.stat().st_size
+            size = place_of(path).fetched(path, entry.size, entry.sha256).stat().st_size
         except OSError as error:
             raise StorageError(
                 f"cannot be read: {error.strerror}", Where(str(path)), RESTORE
@@ -144,6 +145,21 @@ class PublishedVersion:
                 f"{size} bytes, the manifest says {entry.size}", Where(str(path)), RESTORE
             )
         return path
+
+    def judge(self, entry: FileEntry) -> None:
+        """Whether a file is there and has its size, where it was published (StorageError)."""
+        place = place_of(self.folder)
+        if not place.is_mirror:
+            self.path(entry)
+            return
+        try:
+            size = place.size(self.folder / entry.path)
+        except OSError as error:
+            said = f"cannot be read: {error.strerror}"
+            raise StorageError(said, Where(str(error.filename)), RESTORE) from error
+        if size != entry.size:
+            said = f"{size} bytes, the manifest says {entry.size}"
+            raise StorageError(said, Where(str(self.folder / entry.path)), RESTORE)
 
     def read_bytes(self, name: str) -> bytes:
         """A small file, verified by its hash."""
@@ -198,7 +214,7 @@ class PublishedShift:
 def read_pointer(folder: Path) -> bytes | None:
     """The bytes of a shift's pointer; None where nothing is published."""
     try:
-        return (folder / POINTER).read_bytes()
+        return place_of(folder).now(folder / POINTER)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -229,7 +245,7 @@ def named_manifest(folder: Path, pointer: bytes) -> tuple[Pointer, bytes]:
         )
     home = folder / named.version
     try:
-        content = (home / MANIFEST).read_bytes()
+        content = place_of(home).fetched(home / MANIFEST).read_bytes()
     except OSError as error:
         raise StorageError(
             f"cannot be read: {error.strerror}", Where(str(home / MANIFEST)), RESTORE
@@ -303,8 +319,8 @@ def list_published(root: str | Path) -> tuple[tuple[date, str, str, Path], ...]:
 
 def first_published_day(root: str | Path) -> date | None:
     """The date of the first published shift; None where nothing is published."""
-    days = (day for day, folder in shift_folders(Path(root)) if (folder / POINTER).exists())
-    return next(days, None)
+    folders, place = shift_folders(Path(root)), place_of(root)
+    return next((day for day, folder in folders if place.exists(folder / POINTER)), None)
 
 
 def earlier_versions(root: str | Path, shift: Shift) -> Iterator[PublishedVersion]:
@@ -350,7 +366,7 @@ def version_named(root: str | Path, day: date, shift: str, version: str) -> Publ
         raise StorageError(f"{version!r} is no version", Where(str(folder)), RESTORE)
     path = folder / version / MANIFEST
     try:
-        content = path.read_bytes()
+        content = place_of(path).fetched(path).read_bytes()
     except OSError as error:
         raise StorageError(
             f"cannot be read: {error.strerror}", Where(str(path)), RESTORE
@@ -373,15 +389,14 @@ def _start(version: PublishedVersion) -> Any:
     return version.manifest.shift.start, version.manifest.shift.name
 
 
-def shift_folders(root: Path) -> Iterator[tuple[date, Path]]:
+def shift_folders(root: Path, place: Disk | None = None) -> Iterator[tuple[date, Path]]:
     """The folders of shifts, in order of date and name; whatever else lies there is none."""
-    if not root.is_dir():
-        return
-    for day_folder in sorted(root.glob("date=*")):
+    place = place or place_of(root)
+    for day_folder in place.matching(root, "date=*"):
         try:
             day = date.fromisoformat(day_folder.name.removeprefix("date="))
         except ValueError:
             continue
-        for folder in sorted(day_folder.glob("shift=*")):
+        for folder in place.matching(day_folder, "shift=*"):
             if is_name(folder.name.removeprefix("shift=")):
                 yield day, folder

@@ -54,7 +54,7 @@ def basis_of(attempt: Attempt) -> Basis:
         raise published.nothing_published(str(attempt.shift), attempt.folder.parent)
     for entry in _carried(base):
         if entry.name.startswith(ITEMS):
-            base.path(entry)
+            base.judge(entry)
         else:
             base.read_bytes(entry.path)
     record = base.record()

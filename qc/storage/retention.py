@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from qc.errors import StorageError
+from qc.errors import StorageError, Where
 from qc.plant import Plant, Shift
 from qc.records import WindowShift
+from qc.storage.place import place_of
 from qc.storage.published import (
     EARLIER,
     MANIFEST,
@@ -108,6 +109,12 @@ def old_shifts(plant: Plant, now: datetime, age: timedelta) -> list[OldShift]:
         Aware.
     """
     root, limit = Path(plant.storage), now - age
+    if place_of(root).is_mirror:
+        raise StorageError(
+            "what is old in an object store is not listed by this release",
+            Where(str(root)),
+            "See docs/operations.md on what may be removed from it",
+        )
     old: list[tuple[Shift, Path, Opened]] = []
     young: list[PublishedVersion] = []
     for day, folder in shift_folders(root):

@@ -17,6 +17,7 @@ from qc.records import LineOutcome, LineStatus
 from qc.storage import atomic, published
 from qc.storage.json_text import from_json, to_json
 from qc.storage.paths import shift_folder
+from qc.storage.place import place_of
 from qc.storage.published import MANIFEST, RECORD, REPORT, PublishedVersion, version_named
 from qc.storage.supersedes import change_told
 
@@ -148,7 +149,7 @@ def summary_of(root: str | Path, day: date, shift: str) -> ShiftSummary:
         tuple(
             Superseded(before.version, folder / before.version / REPORT, before.by)
             for before in kept.superseded
-            if (folder / before.version / MANIFEST).exists()
+            if place_of(folder).exists(folder / before.version / MANIFEST)
         ),
     )
 
@@ -187,7 +188,8 @@ def _superseded(version: PublishedVersion) -> tuple[_Before, ...]:
     """The versions before this one, as each manifest names the one before, while they are kept."""
     found: list[_Before] = []
     home, shift = version.folder.parent, version.manifest.shift
-    while (name := version.manifest.supersedes) and (home / name / MANIFEST).exists():
+    place = place_of(home)
+    while (name := version.manifest.supersedes) and place.exists(home / name / MANIFEST):
         by = change_told(version)
         version = version_named(home.parents[1], shift.date, shift.name, name)
         found.append(_Before(name, by))

@@ -19,6 +19,7 @@ from qc.storage import dispositions
 from qc.storage.audit import read_audit
 from qc.storage.json_text import from_json
 from qc.storage.paths import below
+from qc.storage.place import Disk, place_of
 from qc.storage.published import (
     MANIFEST,
     POINTER,
@@ -87,7 +88,7 @@ def verify_shifts(
     for that_day, home in shift_folders(Path(root)):
         name = home.name.removeprefix("shift=")
         if day in (None, that_day) and shift in ("", name):
-            yield _Reading(Path(root), home).verified(that_day, name)
+            yield _Reading(Path(root), home, place_of(home)).verified(that_day, name)
 
 
 def verify_runs(root: str | Path) -> tuple[int, tuple[Fault, ...]]:
@@ -106,6 +107,7 @@ class _Reading:
 
     root: Path
     home: Path
+    place: Disk
     hashes: dict[Path, tuple[int, str]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -141,7 +143,7 @@ class _Reading:
         sha256 = pointer.manifest_sha256
         while named is not None and named not in self.versions:
             folder = self.home / named
-            if self.versions and not folder.exists():
+            if self.versions and not self.place.is_folder(folder):
                 self.notes.append(f"{named} has been put away; what it superseded is not verified")
                 return
             manifest = self._manifest(folder, sha256)
@@ -158,7 +160,7 @@ class _Reading:
         """A version's manifest; older releases do not vouch for that of the version before."""
         path = folder / MANIFEST
         try:
-            content = path.read_bytes()
+            content = self.place.now(path)
         except FileNotFoundError:
             self._fault(Wrong.MISSING, path, "no manifest")
             return None
@@ -181,11 +183,9 @@ class _Reading:
             if not entry.path.startswith("../"):
                 own.add(entry.path)
             self._file(folder, entry)
-        for path in sorted(folder.rglob("*")):
-            if path.is_symlink() or not path.is_dir():
-                name = path.relative_to(folder).as_posix()
-                if name not in own:
-                    self._fault(Wrong.EXTRA, path, "the manifest does not name it")
+        for path in self.place.files(folder):
+            if path.relative_to(folder).as_posix() not in own:
+                self._fault(Wrong.EXTRA, path, "the manifest does not name it")
         self._decisions(manifest)
 
     def _file(self, folder: Path, entry: FileEntry) -> None:
@@ -209,16 +209,14 @@ class _Reading:
 
     def _hashed(self, path: Path) -> tuple[int, str]:
         if path not in self.hashes:
-            with path.open("rb") as handle:
-                digest = hashlib.file_digest(handle, "sha256").hexdigest()
-                self.hashes[path] = handle.tell(), digest
+            self.hashes[path] = self.place.hashed(path)
         return self.hashes[path]
 
     def _decisions(self, manifest: Manifest) -> None:
         """The records of decisions that a version shows: there, and what was recorded."""
         folder = self.root / dispositions.FOLDER / self.home.relative_to(self.root)
         kept = set()
-        for path in sorted(folder.glob("*.json")):
+        for path in self.place.matching(folder, "*.json"):
             named = dispositions.NAME.fullmatch(path.name)
             try:
                 digest = self._hashed(path)[1]
@@ -236,9 +234,9 @@ class _Reading:
 
     def _strangers(self) -> None:
         """Folders beside the versions that nothing leads to."""
-        for path in sorted(self.home.glob("v*")):
+        for path in self.place.matching(self.home, "v*"):
             if path.name not in self.versions and VERSION.fullmatch(path.name):
-                bare = not (path / MANIFEST).exists()
+                bare = not self.place.exists(path / MANIFEST)
                 what = "an attempt that died, or is at work" if bare else "no version leads to it"
                 self.notes.append(f"{path.name}: {what}")
 

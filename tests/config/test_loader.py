@@ -182,6 +182,14 @@ BAD = {
         ['plant.layout = "hives"', '"hive" or "files"', 'did you mean "hive"?'],
     ),
     "storage URL": (GOOD.replace('"results"', '"s3://b/r"'), ["plant.storage", "object store"]),
+    "storage password": (
+        GOOD.replace('"results"', '"s3://key:secret@bucket/r"'),
+        ["plant.storage", "no user or password"],
+    ),
+    "spool URL": (
+        PLANT + 'spool = "s3://bucket/r"\n' + GOOD[len(PLANT) :],
+        ["plant.spool", "no URL"],
+    ),
     "readings URL": (GOOD.replace('"readings"', '"gs://b"'), ["plant.readings", "object store"]),
     "one folder": (GOOD.replace('"results"', '"./readings"'), ["plant.storage", "plant.readings"]),
     "prefix": (PLANT + 'column_prefix = "a-"\n' + GOOD[len(PLANT) :], ["plant.column_prefix"]),
@@ -327,6 +335,14 @@ def test_folders_are_relative_to_the_file_wherever_one_works(tmp_path, monkeypat
     assert plant.storage == os.path.realpath(tmp_path / "results")
     assert plant.readings == "/data/in"
     assert plant.source == os.path.realpath(tmp_path / "plant.toml")
+
+
+@pytest.mark.parametrize(("spool", "place"), [("", "."), ('spool = "aside"\n', "aside")])
+def test_results_in_an_object_store_have_a_mirror_beside_the_file(tmp_path, spool, place):
+    text = GOOD.replace('"results"', '"s3://plant-results/hall/1"')
+    plant = load(tmp_path, text.replace("storage =", f"{spool}storage =", 1))
+    assert Path(plant.storage) == tmp_path / place / ".shiftmix-spool/s3+plant-results+hall+1"
+    assert not list(tmp_path.rglob("s3*"))  # loading makes nothing
 
 
 def test_a_folder_of_templates_is_relative_to_the_file_and_has_to_be_there(tmp_path):

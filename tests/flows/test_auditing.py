@@ -126,7 +126,7 @@ def test_no_record_is_made_of_storage_that_cannot_be_used(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(StorageError, match="local folder only"):
+    with pytest.raises(StorageError, match="not the folder of its local mirror"):
         inspect(replace(plant, storage="s3://bucket/results"), early)
     assert sorted(tmp_path.rglob("*")) == before
 

@@ -393,8 +393,8 @@ def test_a_shift_name_from_outside_cannot_be_a_path(name, house):
         storage.read_published(house.plant.storage, house.shift.date, name)
 
 
-def test_storage_by_url_is_refused_for_now(house):
-    with pytest.raises(StorageError, match="local folder"):
+def test_a_url_is_no_path_to_results(house):
+    with pytest.raises(StorageError, match="not the folder of its local mirror"):
         storage.begin(replace(house.plant, storage="s3://bucket/results"), house.shift)
 
 
