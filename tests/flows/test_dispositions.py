@@ -109,7 +109,10 @@ def test_round_trip(published: Path, plant: Plant, tmp_path: Path) -> None:
     assert new[again]["remark"] == "'=HYPERLINK(1)"  # no cell starts a formula
     assert new[regraded]["decided_batch"] == "small"
     assert (new[of_a[2]]["decided"], new[of_a[2]]["remeasured_disposition"]) == ("", "ambiguous")
-    assert new[of_a[2]]["remeasured_posterior"] == old[of_a[2]]["posterior"]  # the same reading
+    # The same reading. Evaluated alone its sums run in another order than among others, and the
+    # last bit may be another one.
+    posterior = float(old[of_a[2]]["posterior"])
+    assert float(new[of_a[2]]["remeasured_posterior"]) == pytest.approx(posterior, rel=1e-15, abs=0)
 
     # The new reading, by the published fit: cells of the gauge's width, weighed by the shares.
     fits = pd.read_parquet(after.folder / "fits.parquet")
