@@ -38,6 +38,7 @@ from flows.upkeep import upkeep_deployments
 from qc.plant import Plant, Shift
 from qc.storage import list_published, read_published
 from qc.storage.attempt import note_tried
+from qc.storage.paths import shift_folder
 from qc.storage.published import current_version
 from qc.storage.simulated import FIRST_DAY, write_simulation
 from qc.storage.supersedes import supersedes_told
@@ -246,18 +247,21 @@ def test_missed_and_late_runs_at_once_end_as_if_each_shift_had_run_in_order(
     assert [shift.name for shift in missed] == ["early", "late", "night"]
     served = {**os.environ, "PREFECT_API_URL": server}
     catching_up = "import sys; from flows.backfill import catch_up; catch_up(sys.argv[1])"
+    # It begins once the other has listed what is missed, and is at work on the first shift.
     late = (
-        "import sys; from datetime import date; from flows.inspect_shift import inspect_shift;"
+        "import sys, time; from datetime import date; from pathlib import Path;"
+        "from flows.inspect_shift import inspect_shift\n"
+        "while not Path(sys.argv[3]).exists(): time.sleep(0.01)\n"
         "inspect_shift(sys.argv[1], date.fromisoformat(sys.argv[2]), 'late')"
     )
+    first = shift_folder(lately.storage, missed[0].date, missed[0].name)
     codes = at_once(
         (python(catching_up, lately.source), served),
-        (python(late, lately.source, missed[1].date), served),
+        (python(late, lately.source, missed[1].date, first), served),
     )
     assert codes == [0, 0]
-    # How many were missed depends on who publishes first: until then only shifts with readings are.
-    assert " shifts: " in message(newest("catch-up"))
-    assert set(below(newest("catch-up")).values()) <= {"Completed", "NoData"}
+    assert message(newest("catch-up")).startswith("3 shifts: ")
+    assert list(below(newest("catch-up")).values()) == ["Completed"] * 3
     assert len(versions(lately, missed[0])) == len(versions(lately, missed[2])) == 1
     again = current_version(lately.storage, missed[1].date, missed[1].name)
     if len(versions(lately, missed[1])) > 1:
