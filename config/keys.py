@@ -146,6 +146,7 @@ POLICY: Schema = {
     "max_invalid_share": Key(number(at_least=0, at_most=1)),
     "max_held_share": Key(number(at_least=0, at_most=1)),
     "anchor_known": Key(YES_OR_NO),
+    "unique_ids": Key(YES_OR_NO),
 }
 
 GAUGE: Schema = {

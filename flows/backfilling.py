@@ -25,6 +25,7 @@ from qc.storage.history import History
 from qc.storage.holds import is_shown
 from qc.storage.paths import shift_folder
 from qc.storage.published import current_version, read_pointer
+from qc.storage.workers import on_this_machine
 from qc.wording import plural
 
 MOST_DAYS = 3653  # ten years: a longer range is a slip of the pen, not a plan
@@ -240,7 +241,8 @@ def fill_missed(plant: Plant, shift: Shift, inspected: Inspected | None) -> Fill
 
 def plainly(plant: Plant, shift: Shift) -> tuple[bool, str]:
     """Inspect a shift in this process, without Prefect."""
-    outcome = inspect(plant, shift, run={"trigger": "backfill"})
+    with on_this_machine() as workers:
+        outcome = inspect(plant, shift, run={"trigger": "backfill"}, workers=workers)
     if outcome.failed:
         return False, f"Lines in error: {', '.join(outcome.failed)}. {outcome.sentence}"
     return True, outcome.sentence

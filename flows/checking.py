@@ -64,7 +64,7 @@ def check_line(
         readings = read_line(plant, line, shift, inputs)
     except ReadingsError as error:
         return LineCheck(line.name, len(paths), 0, 0, {}, (), str(error))
-    usable = int(np.count_nonzero(np.isfinite(readings.values) & ~readings.is_null))
+    usable = sum(int(np.count_nonzero(np.isfinite(block.values))) for block in readings.blocks)
     rejected = Counter(reject.reason for reject in readings.rejects)
     said = tuple(finding.sentence for finding in readings.findings)
     trouble = None if usable else "no row has a finite reading"

@@ -21,6 +21,7 @@ from qc.records import LineRecord, LineStatus, ShiftRecord
 from qc.storage import load_published
 from qc.storage.published import current_version
 from qc.storage.supersedes import supersedes_told
+from qc.storage.workers import on_this_machine
 from reports.formatting import shorten
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,8 @@ def _inspected(
         else:
             published = load_published(Path(plant.storage), which.date, which.name)
             return published.record, published.report
-    outcome = inspect(plant, which, lines, run={"trigger": "command line"})
+    with on_this_machine() as workers:
+        outcome = inspect(plant, which, lines, run={"trigger": "command line"}, workers=workers)
     return outcome.record, outcome.report
 
 

@@ -25,7 +25,7 @@ from flows.publishing import now, started, told_with_need, until_published
 from flows.software import software
 from qc.errors import ReadingsError, StoreError, Where, WriteError
 from qc.findings import Finding, Severity
-from qc.inspection import failed_line, inspect_line
+from qc.inspection import Tallier, conclude, failed_line, judge_line
 from qc.plant import Plant, Shift, config_sha256
 from qc.records import LineStatus, Reject, ShiftRecord
 from qc.storage import (
@@ -43,12 +43,14 @@ from qc.storage import (
     read_line,
     unchanged,
     write_failed_line,
+    write_items,
     write_line,
 )
-from qc.storage.attempt import open_base
+from qc.storage.attempt import open_base, spool_folder
 from qc.storage.discover import expected_place
 from qc.storage.published import current_version, version_named
 from qc.storage.supersedes import supersedes_told
+from qc.storage.workers import IN_PLACE, Workers
 from qc.wording import plural
 
 LineStep = Callable[[str], str]
@@ -104,6 +106,7 @@ def inspect(
     lines: Sequence[str] = (),
     each_line: EachLine = serially,
     run: Mapping[str, str] = MappingProxyType({}),
+    workers: Workers = IN_PLACE,
 ) -> ShiftOutcome:
     """Inspect one shift and publish it.
 
@@ -116,6 +119,8 @@ def inspect(
         an exception of the step is returned, not raised.
     run : mapping
         What names this run (id, trigger); published in run.json and in no other file.
+    workers : Workers
+        Who scans files and writes items.
 
     Raises
     ------
@@ -135,7 +140,9 @@ def inspect(
         record, published = until_published(
             plant,
             shift,
-            lambda attempt: _attempt(plant, shift, attempt, names, each_line, templates, run),
+            lambda attempt: _attempt(
+                plant, shift, attempt, names, each_line, templates, run, workers
+            ),
         )
         keep(published)
     rebuild_index(plant, templates)
@@ -150,11 +157,13 @@ def _attempt(
     each_line: EachLine,
     templates: reports.Templates,
     run: Mapping[str, str],
+    workers: Workers,
 ) -> tuple[ShiftRecord, Published]:
     files = discover(plant, shift)
     _judge_emptiness(plant, shift, files)
     history = History(plant, shift)
-    outcomes = each_line(partial(inspect_one_line, plant, shift, attempt, files, history), names)
+    step = partial(inspect_one_line, plant, shift, attempt, files, history, workers=workers)
+    outcomes = each_line(step, names)
     for name, outcome in zip(names, outcomes, strict=True):
         if isinstance(outcome, WriteError | StoreError):
             raise outcome  # the storage's trouble, not the line's: what was published must stay
@@ -173,7 +182,13 @@ def _attempt(
 
 
 def inspect_one_line(
-    plant: Plant, shift: Shift, attempt: Attempt, files: ShiftFiles, history: History, name: str
+    plant: Plant,
+    shift: Shift,
+    attempt: Attempt,
+    files: ShiftFiles,
+    history: History,
+    name: str,
+    workers: Workers = IN_PLACE,
 ) -> str:
     """Read, inspect and write one line; says in a sentence what was done."""
     line = plant.line(name)
@@ -181,19 +196,22 @@ def inspect_one_line(
     inputs = fingerprint(plant, line, shift, files, history)
     if unchanged(open_base(attempt), line, inputs, config, software()):
         return f"line {name}: same input, configuration and code as published"
-    readings = read_line(plant, line, shift, inputs)
-    result = inspect_line(
+    tallier, spool = Tallier.on_gauge(line), spool_folder(attempt)
+    readings = read_line(plant, line, shift, inputs, tallier, each=workers.scan, spool=spool)
+    judged = judge_line(line, shift, readings, inputs.window, inputs.last)
+    written = write_items(attempt, line, readings, judged.lookup, judged.by_reading, workers.write)
+    result = conclude(
         line,
         shift,
         readings,
-        inputs.window,
-        inputs.last,
+        judged,
+        written.times,
         inputs.past,
         inputs.baseline,
         config_sha256=config,
         input_sha256=inputs.input_sha256,
     )
-    write_line(attempt, readings, result)
+    write_line(attempt, readings, result, written)
     record = result.record
     return f"line {name}: {record.status}, {plural(record.counts.held, 'item')} held"
 

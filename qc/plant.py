@@ -95,6 +95,9 @@ class Policy:
         More held items than this and the line needs action.
     anchor_known : bool
         Whether readings of known items inform the mean and the sd of their batch.
+    unique_ids : bool
+        Whether items delivered twice are looked for; False: the producer vouches that there are
+        none.
     """
 
     min_posterior: float = 0.95
@@ -105,6 +108,7 @@ class Policy:
     max_invalid_share: float = 0.05
     max_held_share: float = 0.05
     anchor_known: bool = False
+    unique_ids: bool = True
 
 
 @dataclass(frozen=True, slots=True)

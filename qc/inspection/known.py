@@ -18,18 +18,20 @@ parts are not drawn at random.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom, binomtest
 
 from qc.findings import Finding, Severity
 from qc.inspection.identity import BatchFit
+from qc.inspection.readings import INVALID_REASONS
 from qc.mixture import KnownItems, Tally
 from qc.plant import Line
-from qc.records import NONE, Codes, Disposition, Dispositions, KnownBatches, LineReadings
+from qc.records import NONE, Codes, Counted, Disposition, Dispositions, KnownBatches
 from qc.wording import THIN, grouped
 
-Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 DISAGREE_P = 1e-3  # so many wrong items are less probable than this: the fit is not believed
@@ -37,7 +39,7 @@ LEAST_TOLD = 0.01  # per cent: a smaller prediction is only bounded
 
 
 def anchors(
-    line: Line, readings: LineReadings, valid: Bools, tally: Tally
+    line: Line, tally: Tally, known: Sequence[Counted] | None
 ) -> tuple[Tally, tuple[KnownItems | None, ...]]:
     """The tally to fit, and what is known of each batch beside it.
 
@@ -45,78 +47,81 @@ def anchors(
     ----------
     line : Line
         Its policy says whether known items inform the fit; else the tally comes back as it is.
-    readings : LineReadings
-    valid : ndarray of bool, shape (n_items,)
     tally : Tally
         Of the valid readings.
+    known : sequence of Counted, or None
+        The known items of each batch, on the tally's grid.
 
     Returns
     -------
     tally : Tally
         Without the known items.
     known : tuple of KnownItems or None, length B
-        On the tally's grid.
     """
-    nothing = (None,) * len(line.batches)
-    if readings.known is None or not line.policy.anchor_known:
-        return tally, nothing
-    stated = valid & (readings.known != NONE)
-    at, batch = tally.index(readings.values[stated]), readings.known[stated]
-    x = tally.values[at]
-    known = tuple(
-        KnownItems.of(x[batch == b]) if (batch == b).any() else None for b in range(len(nothing))
-    )
-    return tally.without(at), known
+    if known is None or not line.policy.anchor_known:
+        return tally, (None,) * len(line.batches)
+    readings = [_readings(one.tally) for one in known]
+    told = tuple(KnownItems.of(x) if len(x) else None for x in readings)
+    return tally.without(tally.index(np.concatenate(readings))), told
+
+
+def _readings(tally: Tally) -> NDArray[np.float64]:
+    return np.repeat(tally.values, tally.counts.astype(np.int64))
+
+
+def by_entry(known: Sequence[Counted], tally: Tally) -> Ints:
+    """Known items by the entry of their decision and their true batch, (n_entries, B)."""
+    counts = np.zeros((len(tally) + len(INVALID_REASONS), len(known)), dtype=np.int64)
+    for b, one in enumerate(known):
+        counts[tally.index(one.tally.values), b] = one.tally.counts.astype(np.int64)
+        counts[len(tally) :, b] = one.invalid[list(INVALID_REASONS)]
+    return counts
 
 
 def compare(
-    line: Line,
-    readings: LineReadings,
-    by_reading: Dispositions,
-    index: Ints,
-    fitted: BatchFit | None,
+    line: Line, known: Ints | None, by_reading: Dispositions, fitted: BatchFit | None
 ) -> KnownBatches | None:
     """Compare the decisions on the known items with what is known; None where nothing records it.
 
     Parameters
     ----------
     line : Line
-    readings : LineReadings
-    by_reading, index : Dispositions, ndarray of int64, shape (n_items,)
-        The decisions, and the entry of each item.
+    known : ndarray of int64, shape (n_entries, B), or None
+        Known items by entry of the decisions, and by true batch.
+    by_reading : Dispositions
+        The decisions, n_entries of them.
     fitted : BatchFit or None
         None where no fit was tried.
     """
-    if readings.known is None:
+    if known is None:
         return None
-    rows = np.flatnonzero(readings.known != NONE)
-    decided, true = by_reading.take(index[rows]), readings.known[rows]
-    valid = np.flatnonzero(decided.disposition != Disposition.INVALID)
-    decided, true = decided.take(valid), true[valid]
-    assigned = decided.disposition == Disposition.ASSIGNED
+    valid = by_reading.disposition != Disposition.INVALID
+    assigned = by_reading.disposition == Disposition.ASSIGNED
     # The rule knows no batch that was not run; its anchored items were measured, and not made.
     ran = np.ones(len(line.batches), dtype=bool)
     anchored = 0
     if fitted is not None and any(fitted.known):
         ran = np.array([fitted.ran(b) for b in range(len(line.batches))])
         anchored = sum(one.n for b, one in enumerate(fitted.known) if one is not None and ran[b])
-    told = assigned & ran[true]
-    n, wrong = int(told.sum()), int((decided.batch != true)[told].sum())
-    observed, low, high, predicted, p = _rates(n, wrong, 1.0 - decided.posterior[told])
+    told = np.where(assigned[:, None] & ran, known, 0)
+    n = int(told.sum())
+    right = int(sum(told[by_reading.batch == b, b].sum() for b in range(len(ran))))
+    doubt = float(told.sum(axis=1) @ np.where(assigned, 1.0 - by_reading.posterior, 0.0))
+    observed, low, high, predicted, p = _rates(n, n - right, doubt)
     return KnownBatches(
-        items=len(true),
-        invalid=len(rows) - len(true),
-        right=n - wrong,
-        wrong=wrong,
-        held=int((~assigned & ran[true]).sum()),
-        not_run=int((~ran[true]).sum()),
+        items=int(known[valid].sum()),
+        invalid=int(known[~valid].sum()),
+        right=right,
+        wrong=n - right,
+        held=int(known[valid & ~assigned][:, ran].sum()),
+        not_run=int(known[valid][:, ~ran].sum()),
         anchored=anchored,
         observed=observed,
         observed_low=low,
         observed_high=high,
         predicted=predicted,
         p=p,
-        confusion=_confusion(true, np.where(assigned, decided.batch, NONE), len(line.batches)),
+        confusion=_confusion(known[valid], np.where(assigned, by_reading.batch, NONE)[valid]),
     )
 
 
@@ -145,21 +150,21 @@ def disagreement(known: KnownBatches | None) -> Finding | None:
 
 
 def _rates(
-    n: int, wrong: int, doubts: NDArray[np.float64]
+    n: int, wrong: int, expected: float
 ) -> tuple[float | None, float | None, float | None, float | None, float | None]:
     """Observed share with its interval, predicted share, and how improbable so many wrong are."""
     if n == 0:
         return None, None, None, None, None
     interval = binomtest(wrong, n).proportion_ci(0.95, method="exact")
-    predicted = float(doubts.mean())
+    predicted = min(expected / n, 1.0)
     p = float(binom.sf(wrong - 1, n, predicted))
     return wrong / n, float(interval.low), float(interval.high), predicted, p
 
 
-def _confusion(true: Codes, batch: Codes, n_batches: int) -> tuple[tuple[int, ...], ...]:
+def _confusion(known: Ints, batch: Codes) -> tuple[tuple[int, ...], ...]:
     """Items by true batch and by assigned batch, (B, B + 1); the last column is for NONE."""
-    column = np.where(batch == NONE, n_batches, batch).astype(np.int64)
-    cells = np.bincount(
-        true.astype(np.int64) * (n_batches + 1) + column, minlength=n_batches * (n_batches + 1)
+    n_batches = known.shape[1]
+    return tuple(
+        tuple(int(known[batch == b, true].sum()) for b in (*range(n_batches), NONE))
+        for true in range(n_batches)
     )
-    return tuple(tuple(int(n) for n in row) for row in cells.reshape(n_batches, n_batches + 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +12,19 @@ from numpy.typing import NDArray
 from qc.errors import ShiftmixError
 from qc.findings import Finding, Severity
 from qc.inspection.batches import batch_records
-from qc.inspection.course import course_of
+from qc.inspection.course import course_of, grouped_by_reading
 from qc.inspection.decision import Decision, decide
 from qc.inspection.disposition import GUARD, nothing_decided, stacked, zones
 from qc.inspection.far_off import core_of
 from qc.inspection.fit_record import fit_record
-from qc.inspection.known import anchors, compare, disagreement
+from qc.inspection.known import anchors, by_entry, compare, disagreement
+from qc.inspection.lookup import ItemLookup
 from qc.inspection.order import BatchOrder, batch_order, order_findings
-from qc.inspection.readings import INVALID_REASONS, invalid_reasons, tally_of
+from qc.inspection.readings import INVALID_REASONS, Tallier
 from qc.inspection.sorting import cannot_sort, out_of_reach, regions
 from qc.inspection.trend import trend_of
 from qc.inspection.trend_findings import trend_findings
-from qc.mixture import Tally
+from qc.mixture import Tally, on_own_grid
 from qc.plant import Line, Shift
 from qc.records import (
     NONE,
@@ -37,71 +38,115 @@ from qc.records import (
     LineResult,
     LineStatus,
     ProducerManifest,
-    Reason,
     Reject,
     ShiftValues,
+    Tallied,
+    TimeTable,
     Verdict,
     WindowTally,
+    sum_of,
 )
 from qc.wording import THIN, grouped, plural
-
-Codes = NDArray[np.int16]
-Ints = NDArray[np.int64]
 
 REJECTS_SHOWN = 100
 
 
-def inspect_line(
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedLine:
+    """A line whose readings are decided on, and whose items are still to be looked up.
+
+    Attributes
+    ----------
+    tallied : Tallied
+        Of this shift, on the grid that the readings lie on.
+    by_reading : Dispositions
+        One entry a distinct reading, and one a kind of invalid reading.
+    findings : tuple of Finding
+        Of the readings, the gauge and the fit.
+    """
+
+    tallied: Tallied
+    decided: Decision
+    by_reading: Dispositions
+    lookup: ItemLookup
+    findings: tuple[Finding, ...]
+
+
+def judge_line(
     line: Line,
     shift: Shift,
     readings: LineReadings,
     window: Sequence[WindowTally],
     last: LastBatches | None = None,
-    past: Sequence[ShiftValues] = (),
-    baseline: Sequence[ShiftValues] | None = None,
-    *,
-    config_sha256: str,
-    input_sha256: str,
-) -> LineResult:
-    """Judge the readings, fit the batches, decide on every item, and say what is to be known.
+) -> JudgedLine:
+    """Judge the readings, fit the batches, and decide on every distinct reading.
 
     Parameters
     ----------
     line : Line
     shift : Shift
     readings : LineReadings
-        n_items readings in the line's unit.
+        n_items readings in the line's unit, as `Tallier.on_gauge` has tallied them.
     window : sequence of WindowTally
         Tallies of the earlier shifts that the fit covers, oldest first.
     last : LastBatches, optional
         Where batches without a nominal lay in the last published shift.
+    """
+    tallied, of_gauge = _on_own_grid(line, readings)
+    tally, counts = tallied.items.tally, tallied.items.invalid
+    invalid = {reason.label: int(counts[reason]) for reason in INVALID_REASONS if counts[reason]}
+    decided = decide(line, tally, window, last, invalid, anchors(line, tally, tallied.known))
+    by_valid = decided.by_reading
+    by_reading = stacked([by_valid, *(nothing_decided(1, reason) for reason in INVALID_REASONS)])
+    lookup = ItemLookup(
+        line.gauge,
+        tally,
+        by_valid.disposition != Disposition.ASSIGNED,
+        shift,
+        tallied.span,
+        tallied.timed and decided.memberships is not None,
+    )
+    findings = (*readings.findings, *of_gauge, *decided.findings)
+    return JudgedLine(tallied, decided, by_reading, lookup, findings)
+
+
+def conclude(
+    line: Line,
+    shift: Shift,
+    readings: LineReadings,
+    judged: JudgedLine,
+    times: TimeTable | None,
+    past: Sequence[ShiftValues] = (),
+    baseline: Sequence[ShiftValues] | None = None,
+    *,
+    config_sha256: str,
+    input_sha256: str,
+) -> LineResult:
+    """Count the items, and say what is to be known of the line's shift.
+
+    Parameters
+    ----------
+    times : TimeTable or None
+        What the look-up of all items found; None where nothing is told in order of time.
     past : sequence of ShiftValues
         What earlier shifts gave of the line, oldest first, for its trend.
     baseline : sequence of ShiftValues, optional
         What the shifts of its baseline gave, where one is stated for this shift.
     config_sha256, input_sha256 : str
         Noted in the record.
-
-    Returns
-    -------
-    LineResult
     """
-    reasons = invalid_reasons(readings, line.gauge)
-    valid = reasons == Reason.CLEAR
-    tally, of_gauge = tally_of(readings.values[valid], line)
-    place = tally.index(readings.values[valid])
-    invalid = Counter(Reason(int(reason)).label for reason in reasons[~valid])
-    decided = decide(line, tally, window, last, invalid, anchors(line, readings, valid, tally))
-    findings = [*readings.findings, *of_gauge, *decided.findings]
-    course, in_order = _in_order(line, shift, readings, valid, place, decided, tally)
+    decided, tally, by_reading = judged.decided, judged.tallied.items.tally, judged.by_reading
+    findings = list(judged.findings)
+    course, in_order = _in_order(line, judged, times)
     findings.extend(in_order)
-    by_reading, index = _per_item(decided.by_reading, place, reasons)
-    known = compare(line, readings, by_reading, index, decided.fitted)
+    stated = judged.tallied.known
+    of_known = None if stated is None else by_entry(stated, tally)
+    known = compare(line, of_known, by_reading, decided.fitted)
     contradicted = disagreement(known)
     if contradicted is not None:
         decided = replace(decided, judged=Verdict.SUSPECT)
         findings.append(contradicted)
-    counts = _count(line, readings, by_reading, index)
+    counts = _count(line, readings, judged)
     rule = decided.rule
     unsorted = cannot_sort(line, rule) or out_of_reach(line, rule, decided.memberships)
     findings.extend(unsorted or _about_holds(line, counts))
@@ -130,7 +175,36 @@ def inspect_line(
         course=course,
         manifest=readings.manifest,
     )
-    return LineResult(_with_trend(record, past, baseline), tally, by_reading, index)
+    return LineResult(_with_trend(record, past, baseline), tally, by_reading, judged.lookup)
+
+
+def inspect_line(
+    line: Line,
+    shift: Shift,
+    readings: LineReadings,
+    window: Sequence[WindowTally],
+    last: LastBatches | None = None,
+    past: Sequence[ShiftValues] = (),
+    baseline: Sequence[ShiftValues] | None = None,
+    *,
+    config_sha256: str,
+    input_sha256: str,
+) -> LineResult:
+    """Both steps for readings in memory, and what is between them (parameters as theirs)."""
+    judged = judge_line(line, shift, readings, window, last)
+    found = [judged.lookup.times(block, judged.lookup.entries(block)) for block in readings.blocks]
+    times = sum_of(found)
+    return conclude(
+        line,
+        shift,
+        readings,
+        judged,
+        times,
+        past,
+        baseline,
+        config_sha256=config_sha256,
+        input_sha256=input_sha256,
+    )
 
 
 def failed_line(
@@ -169,53 +243,54 @@ def failed_line(
     )
 
 
-def _in_order(
-    line: Line,
-    shift: Shift,
-    readings: LineReadings,
-    valid: NDArray[np.bool_],
-    place: Ints,
-    decided: Decision,
-    tally: Tally,
-) -> tuple[Course | None, list[Finding]]:
-    """What the times of the items say of the batches; nothing without times or without a fit.
+def _on_own_grid(line: Line, readings: LineReadings) -> tuple[Tallied, tuple[Finding, ...]]:
+    """The readings as they were counted, or counted again on the grid that they really lie on."""
+    tallier = Tallier.on_gauge(line)
+    tallied = readings.tallied or _counted(tallier, readings)
+    declared = tallied.items.tally
+    if declared.resolution is None or len(declared) == 0:
+        return tallied, ()
 
-    `place` is that of each valid reading in the tally.
-    """
-    fitted, memberships = decided.fitted, decided.memberships
-    if readings.measured_at is None or fitted is None or memberships is None:
+    def tally_at(resolution: float | None, origin: float) -> Tally:
+        nonlocal tallied
+        tallied = _counted(replace(tallier, resolution=resolution, origin=origin), readings)
+        return tallied.items.tally
+
+    _, findings = on_own_grid(declared, tally_at, line.unit)
+    return tallied, findings
+
+
+def _counted(tallier: Tallier, readings: LineReadings) -> Tallied:
+    return tallier.together([tallier.of(block) for block in readings.blocks])
+
+
+def _in_order(
+    line: Line, judged: JudgedLine, times: TimeTable | None
+) -> tuple[Course | None, list[Finding]]:
+    """What the times of the items say of the batches; nothing without times or without a fit."""
+    fitted, memberships = judged.decided.fitted, judged.decided.memberships
+    tally = judged.tallied.items.tally
+    if times is None or fitted is None or memberships is None:
         return None, []
-    times, x = readings.measured_at[valid], readings.values[valid]
-    timed = ~np.isnat(times)
     orders: list[BatchOrder | None] = []
     for b, k in enumerate(fitted.component):
         if k is None:
             orders.append(None)
             continue
         mean, sd = fitted.fit.mixture.means[k, 0], fitted.fit.mixture.sds[k]
-        posterior = memberships[place[timed], b]
-        orders.append(batch_order(times[timed], x[timed], posterior, float(mean), float(sd)))
-    held = decided.by_reading.disposition != Disposition.ASSIGNED
-    course = course_of(shift, times, place, tally, held, memberships, orders)
+        own = memberships[:, b]
+        items = times.by_span @ grouped_by_reading(tally, own)
+        away = times.by_span @ grouped_by_reading(tally, own * (tally.values - mean))
+        orders.append(batch_order(items, away, float(sd)))
+    course = course_of(times, tally, memberships, orders, judged.tallied.span)
     return course, order_findings([batch.name for batch in line.batches], orders)
 
 
-def _per_item(by_valid: Dispositions, place: Ints, reasons: Codes) -> tuple[Dispositions, Ints]:
-    """Dispositions of the distinct readings and of the kinds of invalid ones, and each item's.
-
-    `place` is that of each valid reading in the tally, `reasons` has one entry an item.
-    """
-    by_reading = stacked([by_valid, *(nothing_decided(1, reason) for reason in INVALID_REASONS)])
-    index = np.empty(len(reasons), dtype=np.int64)
-    index[reasons == Reason.CLEAR] = place
-    for kind, reason in enumerate(INVALID_REASONS):
-        index[reasons == reason] = len(by_valid) + kind
-    return by_reading, index
-
-
-def _count(line: Line, readings: LineReadings, by_reading: Dispositions, index: Ints) -> Counts:
+def _count(line: Line, readings: LineReadings, judged: JudgedLine) -> Counts:
     """Count every row once; RuntimeError if they do not add up, which would be our fault."""
-    items = np.bincount(index, minlength=len(by_reading))
+    by_reading, counted = judged.by_reading, judged.tallied.items
+    of_reasons = counted.invalid[list(INVALID_REASONS)]
+    items = np.concatenate([counted.tally.counts.astype(np.int64), of_reasons])
 
     def count(mask: NDArray[np.bool_]) -> int:
         return int(items[mask].sum())

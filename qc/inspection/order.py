@@ -53,28 +53,20 @@ class BatchOrder:
     sigmas: float
 
 
-def batch_order(
-    times: NDArray[np.datetime64], x: Floats, posterior: Floats, mean: float, sd: float
-) -> BatchOrder | None:
+def batch_order(items: Floats, away: Floats, sd: float) -> BatchOrder | None:
     """Order of one batch's items in time; None where there are too few, or no time passes.
 
     Parameters
     ----------
-    times : ndarray of datetime64, shape (n,)
-        None of them NaT.
-    x, posterior : ndarray of shape (n,)
-        Readings, and the posterior of this batch.
-    mean, sd : float
+    items : ndarray of shape (BLOCKS,)
+        Sum of the posteriors of the items in each block of the time from the first to the last.
+    away : ndarray of shape (BLOCKS,)
+        Sum of posterior times distance from the batch's mean.
+    sd : float
         Of the fitted batch.
     """
-    if len(times) == 0 or posterior.sum() < FEWEST_ITEMS:
+    if items.sum() < FEWEST_ITEMS:
         return None
-    passed = (times - times.min()) / np.timedelta64(1, "ns")
-    if not passed.max() > 0:
-        return None
-    block = np.minimum((passed / passed.max() * BLOCKS).astype(np.int64), BLOCKS - 1)
-    items = np.bincount(block, posterior, BLOCKS)
-    away = np.bincount(block, posterior * (x - mean), BLOCKS)
     at = (np.arange(BLOCKS) + 0.5) / BLOCKS
     centred = at - items @ at / items.sum()
     spread = float(items @ centred**2)

@@ -4,7 +4,7 @@ Read `fit` first, then `search`, `polish`, `em`, `information`, `likelihood`, `i
 """
 
 from qc.mixture.fit import fit_mixture, fit_tally
-from qc.mixture.grid import Grid, detect_grid, tally_on_grid
+from qc.mixture.grid import Grid, detect_grid, on_own_grid, tally_on_grid
 from qc.mixture.model import Background, Mixture
 from qc.mixture.multivariate import fit_multivariate
 from qc.mixture.multivariate_result import MultivariateFit
@@ -25,5 +25,6 @@ __all__ = [
     "fit_mixture",
     "fit_multivariate",
     "fit_tally",
+    "on_own_grid",
     "tally_on_grid",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,10 +64,6 @@ def tally_on_grid(
 ) -> tuple[Tally, tuple[Finding, ...]]:
     """Tally readings on the declared grid, or on the one that they really lie on.
 
-    More than 0.1 % of the readings off the declared grid is a finding; the tally then lies on the
-    coarsest finer grid that holds them, else on none. A grid coarser than declared is a finding
-    too, and is used.
-
     Parameters
     ----------
     readings : ndarray of shape (n,), finite
@@ -75,13 +72,44 @@ def tally_on_grid(
         As declared.
     unit : str
         For the sentence.
+
+    Notes
+    -----
+    As `on_own_grid`.
     """
-    declared = Tally.of(readings, counts, resolution=resolution, origin=origin)
+
+    def tally_at(step: float | None, start: float) -> Tally:
+        return Tally.of(readings, counts, resolution=step, origin=start)
+
+    return on_own_grid(tally_at(resolution, origin), tally_at, unit)
+
+
+def on_own_grid(
+    declared: Tally, tally_at: Callable[[float | None, float], Tally], unit: str = ""
+) -> tuple[Tally, tuple[Finding, ...]]:
+    """The tally of some readings on the grid that they really lie on.
+
+    More than 0.1 % of the readings off the declared grid is a finding; the tally then lies on the
+    coarsest finer grid that holds them, else on none. A grid coarser than declared is a finding
+    too, and is used.
+
+    Parameters
+    ----------
+    declared : Tally
+        On the declared grid.
+    tally_at : callable
+        ``tally_at(resolution, origin)`` tallies the same readings on another grid; they are gone
+        through again for it.
+    unit : str
+        For the sentence.
+    """
+    resolution, origin = declared.resolution, declared.origin
+    assert resolution is not None
     said = f"{resolution:g} {unit}".rstrip()
     if declared.off_grid > (1 - ON_GRID) * declared.n:
-        used, words = Tally.of(readings, counts), "no common grid: rounding is not accounted for"
+        used, words = None, "no common grid: rounding is not accounted for"
         for parts in FINER:
-            finer = Tally.of(readings, counts, resolution=resolution / parts, origin=origin)
+            finer = tally_at(resolution / parts, origin)
             if finer.off_grid <= (1 - ON_GRID) * finer.n:
                 used, words = finer, f"they lie on a grid of {finer.resolution:g} {unit}".rstrip()
                 break
@@ -91,7 +119,8 @@ def tally_on_grid(
             f"of {said}; {words}."
         )
         remedy = "Correct the gauge's resolution or origin, or check a conversion of units"
-        return used, (Finding("gauge.off_grid", Severity.CAUTION, sentence, remedy=remedy),)
+        finding = Finding("gauge.off_grid", Severity.CAUTION, sentence, remedy=remedy)
+        return used or tally_at(None, 0.0), (finding,)
     assert declared.ticks is not None
     step = int(np.gcd.reduce(np.diff(declared.ticks))) if len(declared) > SEVERAL else 1
     if step <= 1:
@@ -104,7 +133,7 @@ def tally_on_grid(
     )
     remedy = "Check the gauge and its export, and correct its resolution"
     finding = Finding("gauge.coarser", Severity.CAUTION, sentence, remedy=remedy)
-    return Tally.of(readings, counts, resolution=coarse, origin=start), (finding,)
+    return tally_at(coarse, start), (finding,)
 
 
 def _decimal_step(readings: Floats, start: float, spread: float) -> float | None:

@@ -13,7 +13,7 @@ conversion fall on one tick, and tallies add in integers, exactly, in any order.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -105,21 +105,37 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally:
         """The tally of both sets of items together."""
-        if (self.resolution, self.origin) != (other.resolution, other.origin):
-            raise FitError(
-                f"tallies of different grids cannot be added: resolution {self.resolution} from "
-                f"{self.origin} and {other.resolution} from {other.origin}",
-                remedy="Tally both with one resolution and origin",
-            )
-        counts = np.concatenate([self.counts, other.counts])
-        if self.ticks is None or other.ticks is None:
-            values, totals = _count_floats(np.concatenate([self.values, other.values]), counts)
-            return Tally(values, totals, None, self.origin, None, 0.0)
-        keys, totals = _count_ticks(np.concatenate([self.ticks, other.ticks]), counts)
-        assert self.resolution is not None
-        values = self.origin + keys.astype(np.float64) * self.resolution
-        off_grid = self.off_grid + other.off_grid
-        return Tally(values, totals, self.resolution, self.origin, keys, off_grid)
+        return Tally.sum([self, other])
+
+    @staticmethod
+    def sum(tallies: Sequence[Tally]) -> Tally:
+        """The tally of all their items together; of at least one tally.
+
+        Raises
+        ------
+        FitError
+            If they lie on different grids.
+        """
+        first = tallies[0]
+        for other in tallies[1:]:
+            if (first.resolution, first.origin) != (other.resolution, other.origin):
+                raise FitError(
+                    f"tallies of different grids cannot be added: resolution {first.resolution} "
+                    f"from {first.origin} and {other.resolution} from {other.origin}",
+                    remedy="Tally both with one resolution and origin",
+                )
+        if len(tallies) == 1:
+            return first
+        counts = np.concatenate([each.counts for each in tallies])
+        if first.resolution is None:
+            everything = np.concatenate([each.values for each in tallies])
+            values, totals = _count_floats(everything, None if (counts == 1).all() else counts)
+            return Tally(values, totals, None, first.origin, None, 0.0)
+        ticks = [each.ticks for each in tallies if each.ticks is not None]
+        keys, totals = _count_ticks(np.concatenate(ticks), counts)
+        values = first.origin + keys.astype(np.float64) * first.resolution
+        off_grid = sum(each.off_grid for each in tallies)
+        return Tally(values, totals, first.resolution, first.origin, keys, off_grid)
 
     def without(self, at: Ints) -> Tally:
         """The tally less one item at each of these positions, shape (n,)."""

@@ -6,7 +6,7 @@ tally and the held items beside it) today and by any later release.
 """
 
 from qc.records.audit import AuditedLine, AuditRecord, RunOutcome
-from qc.records.course import BatchCourse, Course
+from qc.records.course import BatchCourse, Course, TimeTable, sum_of
 from qc.records.decisions import (
     NONE,
     Bools,
@@ -51,11 +51,14 @@ from qc.records.holds import (
     histories,
 )
 from qc.records.inputs import (
+    Counted,
     LastBatches,
     LineReadings,
     ProducerManifest,
+    ReadingBlock,
     Reject,
     SourceFile,
+    Tallied,
     WindowShift,
     WindowTally,
 )
@@ -63,7 +66,15 @@ from qc.records.known import KnownBatches
 from qc.records.outcomes import LineOutcome, ShiftPast, Since
 from qc.records.replay import Changes, KeyChange, LineReplay, PastItems, ReplayRecord
 from qc.records.robust import Robust
-from qc.records.shifts import HeldItem, LineEvidence, LineRecord, LineResult, ShiftRecord, values_of
+from qc.records.shifts import (
+    HeldItem,
+    LineEvidence,
+    LineRecord,
+    LineResult,
+    Lookup,
+    ShiftRecord,
+    values_of,
+)
 from qc.records.trend import (
     Average,
     BatchValues,
@@ -94,6 +105,7 @@ __all__ = [
     "Complaint",
     "Confusion",
     "ControlLimits",
+    "Counted",
     "Counts",
     "Course",
     "Cut",
@@ -122,9 +134,11 @@ __all__ = [
     "LineReplay",
     "LineResult",
     "LineStatus",
+    "Lookup",
     "PastItems",
     "ProducerManifest",
     "PublishedItem",
+    "ReadingBlock",
     "Reason",
     "Reckoning",
     "Recorded",
@@ -140,6 +154,8 @@ __all__ = [
     "Since",
     "SourceFile",
     "SourceState",
+    "Tallied",
+    "TimeTable",
     "Trend",
     "TrendBaseline",
     "Verdict",
@@ -148,5 +164,6 @@ __all__ = [
     "Zone",
     "amended",
     "histories",
+    "sum_of",
     "values_of",
 ]

@@ -2,8 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import add
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TimeTable:
+    """Items with a valid reading by their time and reading; tables of parts of a shift add up.
+
+    Attributes
+    ----------
+    by_shift : ndarray of int64, shape (n_blocks, m)
+        Items in each block of the shift's time and each group of neighbouring readings.
+    by_span : ndarray of int64, shape (n_blocks, m)
+        The same in blocks of the time from the first item to the last.
+    held : ndarray of int64, shape (n_blocks,)
+        Held items in each block of the shift's time.
+    untimed, outside : int
+        Items without a time, and those with one outside the shift.
+    """
+
+    by_shift: NDArray[np.int64]
+    by_span: NDArray[np.int64]
+    held: NDArray[np.int64]
+    untimed: int
+    outside: int
+
+    def __add__(self, other: TimeTable) -> TimeTable:
+        return TimeTable(
+            self.by_shift + other.by_shift,
+            self.by_span + other.by_span,
+            self.held + other.held,
+            self.untimed + other.untimed,
+            self.outside + other.outside,
+        )
+
+
+def sum_of(tables: Iterable[TimeTable | None]) -> TimeTable | None:
+    """The tables of all parts as one; None where they tell nothing."""
+    told = [table for table in tables if table is not None]
+    return reduce(add, told) if told else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -81,40 +82,100 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LineReadings:
-    """What storage read of one line's shift; arrays have one entry an accepted item, in file order.
+class ReadingBlock:
+    """Items of a line that follow each other, few enough to be in memory; n entries each.
 
     Attributes
     ----------
-    values : ndarray of shape (n_items,)
+    values : ndarray of float64, shape (n,)
         Readings in the line's unit; NaN where null.
-    is_null : ndarray of shape (n_items,)
-    measured_at : ndarray of datetime64[ns], shape (n_items,), or None
+    is_null : ndarray of bool, shape (n,)
+    measured_at : ndarray of datetime64[ns], shape (n,), or None
         UTC; NaT where null.
-    items : pyarrow.Table
-        The input's columns, n_items rows; only storage looks inside.
+    known : ndarray of int16, shape (n,), or None
+        True batch as an index into the line's batches, NONE where it is not stated; None where
+        the plant has no column of known batches.
+    items : pyarrow.Table or None
+        The input's columns, n rows; only storage looks inside.
+    """
+
+    values: Floats
+    is_null: Bools
+    measured_at: NDArray[np.datetime64] | None = None
+    known: Codes | None = None
+    items: Any = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counted:
+    """How many items have which valid reading, and how many have none for which reason.
+
+    Attributes
+    ----------
+    tally : Tally
+        Of the valid readings.
+    invalid : ndarray of int64, shape (number of reasons,)
+        Items by the code of a `Reason`.
+    """
+
+    tally: Tally
+    invalid: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tallied:
+    """All that a decision needs to know of the items of a line's shift.
+
+    Attributes
+    ----------
+    items : Counted
+    known : tuple of Counted, or None
+        Of the items that are known to be of each of the line's batches; None where the plant has no
+        column of known batches.
+    timed : bool
+        Whether the times of the items are recorded.
+    span : tuple of (datetime64, datetime64), or None
+        Times of the first and the last item with a valid reading; None where none has a time.
+    """
+
+    items: Counted
+    known: tuple[Counted, ...] | None
+    timed: bool
+    span: tuple[np.datetime64, np.datetime64] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LineReadings:
+    """What storage read of one line's shift.
+
+    Attributes
+    ----------
+    blocks : iterable of ReadingBlock
+        The accepted items in the order of the files, n_items in all; to be gone through as often
+        as is needed.
+    n_items : int
     rejects : tuple of Reject
         Rows (and files) left out.
     n_rows : int
         Rows of this line in the files that could be read: accepted plus rejected.
-    known : ndarray of int16, shape (n_items,), or None
-        True batch as an index into the line's batches, NONE where it is not stated; None where
-        the plant has no column of known batches.
     manifest : ProducerManifest or None
         None where the producer states nothing of its files.
+    tallied : Tallied or None
+        What was counted while the files were scanned; None where nothing was.
     """
 
     line: str
-    values: Floats
-    is_null: Bools
-    measured_at: NDArray[np.datetime64] | None
-    items: Any
+    blocks: Iterable[ReadingBlock]
+    n_items: int
     files: tuple[SourceFile, ...]
     rejects: tuple[Reject, ...]
     findings: tuple[Finding, ...]
     n_rows: int
-    known: Codes | None = None
     manifest: ProducerManifest | None = None
+    tallied: Tallied | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 from qc.findings import Finding
 from qc.mixture import Tally
 from qc.plant import Line, Shift
-from qc.records.course import Course
+from qc.records.course import Course, TimeTable
 from qc.records.decisions import Counts, Dispositions, LineStatus, Verdict, Zone
 from qc.records.fits import BatchRecord, FitRecord
 from qc.records.holds import Holds, Recorded
-from qc.records.inputs import ProducerManifest, Reject, SourceFile, WindowShift
+from qc.records.inputs import ProducerManifest, ReadingBlock, Reject, SourceFile, WindowShift
 from qc.records.known import KnownBatches
 from qc.records.outcomes import LineOutcome, ShiftPast
 from qc.records.trend import BatchValues, ShiftValues, Trend
@@ -115,6 +116,16 @@ def values_of(shift: Shift, counts: Counts, batches: tuple[BatchRecord, ...]) ->
     )
 
 
+class Lookup(Protocol):
+    """Where the decision on an item stands; it travels to other processes."""
+
+    def entries(self, block: ReadingBlock) -> NDArray[np.int64]:
+        """Entry of `LineResult.by_reading` of each item, shape (n,)."""
+
+    def times(self, block: ReadingBlock, entries: NDArray[np.int64]) -> TimeTable | None:
+        """When the items of a block were made; None where no times are recorded."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LineResult:
     """What the inspection found: the record, this shift's tally, and each item's disposition.
@@ -123,14 +134,14 @@ class LineResult:
     ----------
     by_reading : Dispositions
         One entry a distinct reading, and one a kind of invalid reading.
-    index : ndarray of int64, shape (n_items,)
+    lookup : Lookup
         Item -> entry of `by_reading`.
     """
 
     record: LineRecord
     tally: Tally
     by_reading: Dispositions
-    index: NDArray[np.int64]
+    lookup: Lookup
 
 
 @dataclass(frozen=True, slots=True)

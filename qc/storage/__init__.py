@@ -1,7 +1,8 @@
 """The data engineer's wing: measurements in, published versions out. Parquet is known here alone.
 
 In: `discover` a shift's files, `fingerprint` a line's inputs, `read_line`. Out: `begin` an
-attempt, `write_line`, `assemble`, `publish`; then `read_published` and `load_published`.
+attempt, `write_items`, `write_line`, `assemble`, `publish`; then `read_published` and
+`load_published`.
 """
 
 from qc.storage.assemble import assemble
@@ -12,6 +13,7 @@ from qc.storage.attempt import (
     discard,
     unchanged,
     write_failed_line,
+    write_items,
     write_line,
 )
 from qc.storage.discover import ShiftFiles, UnknownLine, discover
@@ -51,5 +53,6 @@ __all__ = [
     "unchanged",
     "write_failed_line",
     "write_index",
+    "write_items",
     "write_line",
 ]

@@ -25,7 +25,8 @@ import pyarrow.types as kinds
 from qc.errors import ReadingsError, Where
 from qc.records import Floats
 from qc.storage.columns import equal_to, readings_of, texts_of
-from qc.storage.parquet_file import decode, open_parquet, open_regular
+from qc.storage.opened import open_regular
+from qc.storage.parquet_file import InMemory, decode, open_parquet
 from qc.storage.refusal import Refused, refusal
 from qc.storage.schema import is_number, is_text
 
@@ -171,7 +172,7 @@ def _parquet(path: Path) -> pq.ParquetFile:
     # The person names the file: a link is followed here, as nowhere in the readings of a plant; and
     # nobody asks for its hash, which would cost more than reading a column.
     with os.fdopen(open_regular(path.resolve()), "rb") as handle:
-        return open_parquet(handle.read())
+        return open_parquet(InMemory(handle.read()))
 
 
 def _read_csv(path: Path, columns: Sequence[str]) -> pa.Table:

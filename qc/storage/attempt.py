@@ -9,19 +9,29 @@ from __future__ import annotations
 import secrets
 import shutil
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from qc.errors import StorageError, Where, WriteError, cannot_write
 from qc.plant import Line, Plant, Shift
-from qc.records import LineReadings, LineRecord, LineResult, LineStatus, Reject
+from qc.records import (
+    Dispositions,
+    LineReadings,
+    LineRecord,
+    LineResult,
+    LineStatus,
+    Lookup,
+    Reject,
+)
 from qc.storage import atomic, published, tables
 from qc.storage.inputs import LineInputs
-from qc.storage.items import held_table, items_table, write_items, write_parquet
+from qc.storage.items import WrittenItems, tasks_of, together, write_parquet, write_portion
 from qc.storage.json_text import to_json
 from qc.storage.paths import named, shift_folder
 from qc.storage.place import place_of
+from qc.storage.portions import Blocks
 from qc.storage.published import PublishedVersion
+from qc.storage.workers import Each
 from qc.wording import grouped
 
 LOCK = ".lock"
@@ -152,8 +162,44 @@ def unchanged(
     return True
 
 
-def write_line(attempt: Attempt, readings: LineReadings, result: LineResult) -> None:
-    """Write a line's items, and what `assemble` needs of it, into the attempt's folder.
+def write_items(
+    attempt: Attempt,
+    line: Line,
+    readings: LineReadings,
+    lookup: Lookup,
+    by_reading: Dispositions,
+    each: Each = map,
+) -> WrittenItems:
+    """Write a line's items into the attempt's folder.
+
+    Parameters
+    ----------
+    readings : LineReadings
+        As `read_line` made them.
+    lookup, by_reading : Lookup, Dispositions
+        The decision on each reading, and where an item finds its own.
+    each : callable
+        ``each(write_portion, tasks)`` writes the portions of the items, in their order.
+
+    Raises
+    ------
+    StorageError
+        If writing fails.
+    ReadingsError
+        If a file is not what it was when it was scanned.
+    """
+    folder = items_folder(attempt, line.name)
+    atomic.make_folder(folder)
+    assert isinstance(readings.blocks, Blocks)
+    plant = replace(attempt.plant, lines=(line,))
+    tasks = tasks_of(plant, folder, readings.blocks.portions, lookup, by_reading)
+    return together([*each(write_portion, tasks)])
+
+
+def write_line(
+    attempt: Attempt, readings: LineReadings, result: LineResult, written: WrittenItems
+) -> None:
+    """Write what `assemble` needs of a line whose items are written.
 
     Raises
     ------
@@ -161,13 +207,10 @@ def write_line(attempt: Attempt, readings: LineReadings, result: LineResult) -> 
         If the counts of the record do not add up to the rows and items, or writing fails.
     """
     record = result.record
-    _judge_counts(readings, result)
-    write_items(
-        items_folder(attempt, record.line.name), items_table(attempt.plant, readings, result)
-    )
+    _judge_counts(readings, result, written)
     parts = parts_folder(attempt, record.line.name)
     atomic.make_folder(parts)
-    write_parquet(parts / published.HELD, held_table(attempt.plant, readings, result))
+    write_parquet(parts / published.HELD, written.held)
     write_parquet(parts / published.TALLIES, tables.tallies_table({readings.line: result.tally}))
     _write_record(parts, record, readings.rejects)
 
@@ -240,6 +283,11 @@ def parts_folder(attempt: Attempt, line: str) -> Path:
     return attempt.folder / PARTS / f"line={named(line)}"
 
 
+def spool_folder(attempt: Attempt) -> Path:
+    """Where the attempt keeps what is too much for memory, for a while."""
+    return attempt.folder / PARTS
+
+
 def is_written(attempt: Attempt, line: str) -> bool:
     """Whether this attempt wrote the line, whole."""
     return (parts_folder(attempt, line) / LINE_RECORD).exists()
@@ -262,16 +310,17 @@ def _write_record(parts: Path, record: LineRecord, rejects: tuple[Reject, ...]) 
     atomic.write_bytes(parts / LINE_RECORD, to_json(record))
 
 
-def _judge_counts(readings: LineReadings, result: LineResult) -> None:
+def _judge_counts(readings: LineReadings, result: LineResult, written: WrittenItems) -> None:
     """Rows in are rows out, or nothing is published."""
     counts = result.record.counts
     n_rejected = sum(reject.row is not None for reject in readings.rejects)
     facts = {
         "rows": (counts.rows, readings.n_rows),
         "rejected rows": (counts.rejected, n_rejected),
-        "items": (counts.items, len(readings.values)),
+        "items": (counts.items, readings.n_items),
         "refused files": (counts.refused_files, len(readings.rejects) - n_rejected),
-        "dispositions": (len(result.index), len(readings.values)),
+        "written items": (written.n_items, readings.n_items),
+        "held items": (written.held.num_rows, counts.held),
     }
     for what, (said, is_so) in facts.items():
         if said != is_so:

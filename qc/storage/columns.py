@@ -14,12 +14,36 @@ from numpy.typing import NDArray
 from qc.records import NONE, Bools, Codes, Floats
 from qc.storage.refusal import Refused
 from qc.storage.schema import is_text
+from qc.wording import plural
 
 Ints = NDArray[np.int64]
 
 LARGEST_EXACT = 2**53  # whole numbers beyond this are not all float64s
 NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
-MAX_TEXT_BYTES = 2**30  # a text column of one file, decoded
+MAX_TEXT_BYTES = 2**26  # a text column of one block of a file, decoded
+
+
+class Inexact(Refused):
+    """A whole number is no float64.
+
+    Parameters
+    ----------
+    name : str
+        Of the column.
+    row : int
+        Its row.
+    """
+
+    def __init__(self, name: str, value: int, row: int) -> None:
+        super().__init__(
+            f"column {name!r} holds {value} (row {row}), which float64 cannot hold exactly",
+            "Write it as float64, in a larger unit",
+        )
+        self.name, self.value, self.row = name, value, row
+
+    def at(self, row: int) -> Inexact:
+        """The same where the row has another number."""
+        return Inexact(self.name, self.value, row)
 
 
 def readings_of(name: str, column: pa.ChunkedArray) -> tuple[Floats, Bools]:
@@ -29,7 +53,7 @@ def readings_of(name: str, column: pa.ChunkedArray) -> tuple[Floats, Bools]:
 
     Raises
     ------
-    Refused
+    Inexact
         If a whole number is not exact.
     """
     is_null = flags(pc.is_null(column))
@@ -83,7 +107,8 @@ def texts_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def lengths_of(column: pa.ChunkedArray) -> Ints:
     """Bytes of each text, 0 where it is null; shape (n,)."""
     if not kinds.is_dictionary(column.type):
-        column = texts_of(column).dictionary_encode()
+        lengths = pc.fill_null(pc.binary_length(texts_of(column)), 0)
+        return np.asarray(lengths.to_numpy(), dtype=np.int64)
     return by_entry(column, lambda entries: pc.binary_length(texts_of_array(entries)), 0)
 
 
@@ -101,7 +126,7 @@ def starts_of(column: pa.ChunkedArray, length: int) -> list[str | None]:
 def equal_to(column: pa.ChunkedArray, text: str) -> Bools:
     """Which entries are this text; shape (n,)."""
     if not kinds.is_dictionary(column.type):
-        column = texts_of(column).dictionary_encode()
+        return flags(pc.fill_null(pc.equal(texts_of(column), text), False))
     found = by_entry(column, lambda entries: pc.equal(texts_of_array(entries), text), 0)
     return found.astype(bool)
 
@@ -159,8 +184,9 @@ def restored(table: pa.Table, schema: pa.Schema) -> pa.Table:
             size = int(lengths_of(column).sum())
             if size > MAX_TEXT_BYTES:
                 raise Refused(
-                    f"column {name!r} decodes to {size / 2**20:,.0f} MiB of text",
-                    "Leave the column out, or split the file",
+                    f"column {name!r} decodes to {size / 2**20:,.0f} MiB of text in "
+                    f"{plural(len(column), 'row')}",
+                    "Leave the column out, or write shorter texts",
                 )
             if not kinds.is_dictionary(kind):
                 column = column.cast(column.type.value_type).cast(kind)
@@ -168,21 +194,55 @@ def restored(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, names=table.column_names)
 
 
-def in_one_layout(tables: Sequence[pa.Table]) -> list[pa.Table]:
-    """The tables with each text column in one layout, where they have it in several."""
-    layouts: dict[str, set[pa.DataType]] = {}
-    for table in tables:
-        for field in table.schema:
-            layouts.setdefault(field.name, set()).add(field.type)
-    mixed = [name for name, met in layouts.items() if len(met) > 1 and all(map(is_text, met))]
-    changed = []
-    for table in tables:
-        for name in mixed:
-            at = table.schema.get_field_index(name)
-            if at >= 0:
-                table = table.set_column(at, name, texts_of(table.column(at)))
-        changed.append(table)
-    return changed
+def one_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
+    """The columns of all schemas, each of a type that can hold its values in any of them.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid, pyarrow.ArrowTypeError
+        If a column has types that have nothing in common.
+    """
+    met: dict[str, set[pa.DataType]] = {}
+    for schema in schemas:
+        for field in schema:
+            met.setdefault(field.name, set()).add(field.type)
+    mixed = {name for name, kinds_ in met.items() if len(kinds_) > 1 and all(map(is_text, kinds_))}
+    plain = [
+        pa.schema([pa.field(f.name, pa.string() if f.name in mixed else f.type) for f in schema])
+        for schema in schemas
+    ]
+    return pa.unify_schemas(plain, promote_options="permissive")
+
+
+def as_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with the columns of a schema of `one_schema`; null where it has no such column."""
+    if table.schema.equals(schema):
+        return table
+    columns = []
+    for field in schema:
+        at = table.schema.get_field_index(field.name)
+        if at < 0:
+            columns.append(pa.nulls(table.num_rows, field.type))
+            continue
+        column = table.column(at)
+        if column.type != field.type:
+            column = texts_of(column) if is_text(field.type) else column.cast(field.type)
+        columns.append(column)
+    return pa.table(columns, schema=schema)
+
+
+def take(table: pa.Table, rows: Ints) -> pa.Table:
+    """Some rows of a table; the library cannot take them of text in views."""
+    index = pa.array(rows)
+    columns = [
+        column.cast(pa.string()).take(index).cast(column.type)
+        if kinds.is_string_view(column.type)
+        else column.cast(pa.binary()).take(index).cast(column.type)
+        if kinds.is_binary_view(column.type)
+        else column.take(index)
+        for column in table.columns
+    ]
+    return pa.table(columns, schema=table.schema)
 
 
 def flags(column: pa.ChunkedArray) -> Bools:
@@ -195,10 +255,7 @@ def _judge_exact(name: str, column: pa.ChunkedArray) -> None:
     for end in (ends["min"], ends["max"]):
         if end is not None and abs(end) > LARGEST_EXACT:
             row = pc.index(column, pa.scalar(end, column.type)).as_py()
-            raise Refused(
-                f"column {name!r} holds {end} (row {row}), which float64 cannot hold exactly",
-                "Write it as float64, in a larger unit",
-            )
+            raise Inexact(name, end, row)
 
 
 def _from_wall_clock(

@@ -19,7 +19,8 @@ from typing import Any
 from qc.findings import Finding, Severity
 from qc.plant import Line
 from qc.records import ProducerManifest, Reject
-from qc.storage.parquet_file import MAGIC, MIB, open_regular
+from qc.storage.opened import MIB, open_regular
+from qc.storage.parquet_file import MAGIC
 from qc.storage.paths import shown
 from qc.storage.refusal import Refused, refusal, refuse
 from qc.wording import grouped, plural

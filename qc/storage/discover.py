@@ -17,8 +17,8 @@ from qc.errors import ConfigError, ReadingsError, Where
 from qc.plant import Plant, Shift
 from qc.records import Reject
 from qc.storage.delivery import BESIDE, MANIFEST
+from qc.storage.line_column import footer_rows, line_counts
 from qc.storage.paths import is_name, shown
-from qc.storage.reader import footer_rows, line_counts
 from qc.storage.refusal import refuse
 from qc.wording import grouped
 

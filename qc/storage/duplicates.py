@@ -1,19 +1,19 @@
-"""Items that were delivered more than once: copies, contradictions, and ids that look alike."""
+"""Items that were delivered more than once: copies, contradictions, and ids that look alike.
+
+All is judged on the few rows whose ids may be repeated, by the hashes of `repeats`.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.types as kinds
 from numpy.typing import NDArray
 
-from qc.storage.repeats import repeated
+from qc.storage.columns import take
+from qc.storage.repeats import looks
 
 Ints = NDArray[np.int64]
-
-# What cannot be seen: soft hyphen, zero width, marks of direction, joiners, byte order mark.
-UNSEEN = r"[\x{00AD}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2064}\x{2066}-\x{2069}\x{FEFF}]"
 
 
 def find_duplicates(ids: pa.ChunkedArray, items: pa.Table) -> tuple[Ints, Ints]:
@@ -24,22 +24,23 @@ def find_duplicates(ids: pa.ChunkedArray, items: pa.Table) -> tuple[Ints, Ints]:
     ids : pyarrow.ChunkedArray of string, n entries
         Compared byte by byte.
     items : pyarrow.Table
-        All columns of the n rows.
+        Their columns, n rows.
 
     Returns
     -------
     surplus : ndarray of int64
-        Rows that repeat an earlier row in every column, ascending.
+        Later copies of rows that are equal in every column, ascending.
     conflicting : ndarray of int64
         All rows of the ids whose rows differ, ascending.
     """
-    rows, groups = repeated(ids)
+    groups = _codes(ids)
+    rows = np.flatnonzero((np.bincount(groups) > 1)[groups]) if len(groups) else groups
     if len(rows) == 0:
         return rows, rows
-    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    _, first, group = np.unique(groups[rows], return_index=True, return_inverse=True)
     first_copy = first[group]
     differs = np.zeros(len(rows), np.bool_)
-    for column in items.take(rows).columns:
+    for column in take(items, rows).columns:
         values = _codes(column)
         differs |= values != values[first_copy]
     in_conflict = np.bincount(group, weights=differs) > 0
@@ -56,17 +57,8 @@ def look_alikes(ids: pa.ChunkedArray) -> Ints:
     ids : pyarrow.ChunkedArray of string, n entries
         All different.
     """
-    plain = pc.utf8_lower(ids) if _is_ascii(ids) else _folded(ids)
-    return repeated(pc.utf8_trim_whitespace(plain))[0]
-
-
-def _is_ascii(texts: pa.ChunkedArray) -> bool:
-    return all(bool(pc.all(pc.string_is_ascii(chunk)).as_py()) for chunk in texts.chunks)
-
-
-def _folded(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    seen = pc.replace_substring_regex(texts, UNSEEN, "")
-    return pc.utf8_lower(pc.utf8_normalize(seen, form="NFKC"))
+    groups = _codes(pa.chunked_array([looks(chunk) for chunk in ids.chunks], pa.string()))
+    return np.flatnonzero((np.bincount(groups) > 1)[groups]) if len(groups) else groups
 
 
 def _codes(column: pa.ChunkedArray) -> Ints:

@@ -19,7 +19,7 @@ import pyarrow as pa
 from qc.errors import ReadingsError, Where
 from qc.records import FilledRow
 from qc.storage.any_file import CSV_SUFFIXES, DELIMITERS
-from qc.storage.parquet_file import decode, load, open_parquet
+from qc.storage.parquet_file import InMemory, decode, load, open_parquet
 from qc.storage.refusal import Refused, refusal
 from qc.storage.tables import without_guard
 
@@ -94,7 +94,7 @@ def _csv_rows(data: bytes) -> Iterator[FilledRow]:
 
 
 def _parquet_rows(data: bytes) -> Iterator[FilledRow]:
-    file = open_parquet(data)
+    file = open_parquet(InMemory(data))
     names = file.schema_arrow.names
     _judge_names(names)
     wanted = [name for name in (*NEEDED, *OPTIONAL) if name in names]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from qc.storage.refusal import Refused
 
@@ -21,11 +21,35 @@ TRUE, FALSE, BYTE, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = 1, 2, 3, 7, 8, 9, 10
 WHOLE = (4, 5, 6)  # 16, 32 and 64 bits, written alike
 
 # Fields of the format's structs, by number.
-ROW_GROUPS, COLUMNS, FILE_PATH, CHUNK_META = 4, 1, 1, 3
+ROW_GROUPS, COLUMNS, GROUP_ROWS, FILE_PATH, CHUNK_META = 4, 1, 3, 1, 3
 PATH, COMPRESSED, DATA_PAGE, DICTIONARY_PAGE = 3, 7, 9, 11
-PAGE_UNCOMPRESSED, PAGE_COMPRESSED, PAGE_CRC = 2, 3, 4
+PAGE_KIND, PAGE_UNCOMPRESSED, PAGE_COMPRESSED, PAGE_CRC, DATA_HEADER, DATA_HEADER_2 = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    8,
+)
+DATA_ENCODING, DATA_2_ENCODING = 2, 4
+OF_DICTIONARY = 2  # the kind of a page that holds a dictionary
+PLAIN, BY_DICTIONARY = 0, (2, 8)  # encodings of a data page
 
 Struct = dict[int, Any]
+
+WINDOW = 4096  # bytes read for the header of a page: few are longer
+WHOLE_CHUNK = 1 << 18  # a chunk up to this many bytes is read at once
+
+
+class Source(Protocol):
+    """Where the bytes of a file are."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+
+    def at(self, offset: int, n: int) -> bytes:
+        """Up to `n` bytes from an offset on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +62,50 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class RowGroup:
+    """A row group as the footer has it."""
+
+    n_rows: int
+    chunks: tuple[Chunk, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """What the header of a page says."""
+    """What the header of a page says.
+
+    Attributes
+    ----------
+    encoding : int or None
+        How the values of a data page are written; None where the page is a dictionary.
+    """
 
     uncompressed: int
     has_checksum: bool
+    encoding: int | None
 
 
-def chunks_of(data: bytes) -> list[Chunk]:
-    """Every chunk of a file, by its footer.
+def row_groups_of(source: Source) -> tuple[RowGroup, ...]:
+    """The row groups of a file, by its footer.
 
     Raises
     ------
     Refused
         If the footer is damaged, or names another file.
     """
-    length = int.from_bytes(data[-TAIL : -TAIL + 4], "little")
+    end = source.size - TAIL
+    length = int.from_bytes(source.at(end, 4), "little")
+    start = max(end - length, 0)
     try:
-        footer = _Reader(data, len(data) - TAIL - length, len(data) - TAIL).struct()
-        groups = [group[COLUMNS] for group in footer[ROW_GROUPS]]
-        return [_chunk(column) for columns in groups for column in columns]
+        footer = _Reader(source.at(start, end - start), 0, end - start).struct()
+        return tuple(
+            RowGroup(int(group[GROUP_ROWS]), tuple(_chunk(column) for column in group[COLUMNS]))
+            for group in footer[ROW_GROUPS]
+        )
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise Refused(f"its footer is damaged ({type(error).__name__})", DAMAGED) from error
 
 
-def pages_of(data: bytes, chunk: Chunk) -> Iterator[Page]:
+def pages_of(source: Source, chunk: Chunk) -> Iterator[Page]:
     """The pages of a chunk, in their order.
 
     Raises
@@ -71,19 +114,44 @@ def pages_of(data: bytes, chunk: Chunk) -> Iterator[Page]:
         If a header is damaged, or a page reaches beyond its chunk.
     """
     at, end = chunk.start, chunk.start + chunk.size
-    if at < 0 or end > len(data):
+    if at < 0 or end > source.size:
         raise _broken(chunk)
+    whole = source.at(at, chunk.size) if chunk.size <= WHOLE_CHUNK else None
     while at < end:
-        reader = _Reader(data, at, end)
         try:
-            header = reader.struct()
+            data = source.at(at, min(WINDOW, end - at)) if whole is None else whole
+            header, behind = _header(
+                source, data, at, end, 0 if whole is None else at - chunk.start
+            )
             size, uncompressed = header[PAGE_COMPRESSED], header[PAGE_UNCOMPRESSED]
-            at = reader.at + size
+            encoding = _encoding(header)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise _broken(chunk) from error
+        at = behind + size
         if size < 0 or uncompressed < 0 or at > end:
             raise _broken(chunk)
-        yield Page(uncompressed, PAGE_CRC in header)
+        yield Page(uncompressed, PAGE_CRC in header, encoding)
+
+
+def _header(source: Source, data: bytes, at: int, end: int, within: int) -> tuple[Struct, int]:
+    """The header of a page, and where its content begins; `data` from `within` on may be short."""
+    reader = _Reader(data, within, len(data))
+    try:
+        header = reader.struct()
+    except IndexError:
+        if within or len(data) >= end - at:
+            raise
+        reader = _Reader(source.at(at, end - at), 0, end - at)
+        header = reader.struct()
+    return header, at + reader.at - within
+
+
+def _encoding(header: Struct) -> int | None:
+    if header[PAGE_KIND] == OF_DICTIONARY:
+        return None
+    if DATA_HEADER in header:
+        return int(header[DATA_HEADER][DATA_ENCODING])
+    return int(header[DATA_HEADER_2][DATA_2_ENCODING])
 
 
 def _broken(chunk: Chunk) -> Refused:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from qc.storage.delivery import (
 )
 from qc.storage.discover import ShiftFiles
 from qc.storage.history import EarlierShift, History
-from qc.storage.parquet_file import hash_file
+from qc.storage.opened import FileState, hash_file
 from qc.storage.refusal import refusal, refuse
 
 LOOK_BACK = 30  # published shifts in which batches without a nominal are looked for
@@ -61,6 +61,8 @@ class LineInputs:
         Earlier shifts that cannot be used, files that the producer's manifest does not list.
     delivery : Delivery or None
         The producer's manifest of the files; None where there is none.
+    states : dict of str to FileState
+        What the system said of each file when it was hashed.
     """
 
     files: tuple[tuple[str, str, int], ...]
@@ -72,6 +74,7 @@ class LineInputs:
     findings: tuple[Finding, ...] = ()
     baseline: tuple[ShiftValues, ...] | None = None
     delivery: Delivery | None = None
+    states: dict[str, FileState] = field(default_factory=dict)
 
 
 def fingerprint(
@@ -91,7 +94,7 @@ def fingerprint(
     history = history or History(plant, shift)
     paths = files.by_line.get(line.name, ())
     delivery = _delivery_of(plant, line, files)
-    hashed, problems = _hashed(plant, paths, delivery)
+    hashed, states, problems = _hashed(plant, paths, delivery)
     problems = [*files.line_problems.get(line.name, ()), *problems]
     window, findings = window_of(line, history)
     last, damaged = _last_batches(line, history)
@@ -117,7 +120,16 @@ def fingerprint(
     strangers = () if delivery is None else not_listed(line, delivery, paths)
     findings = (*strangers, *findings, *damaged, *missing, *unread)
     return LineInputs(
-        tuple(hashed), window, digest, last, past, tuple(problems), findings, baseline, delivery
+        tuple(hashed),
+        window,
+        digest,
+        last,
+        past,
+        tuple(problems),
+        findings,
+        baseline,
+        delivery,
+        states,
     )
 
 
@@ -132,16 +144,17 @@ def _delivery_of(plant: Plant, line: Line, files: ShiftFiles) -> Delivery | None
 
 def _hashed(
     plant: Plant, paths: Sequence[str], delivery: Delivery | None
-) -> tuple[list[tuple[str, str, int]], list[Reject]]:
-    """The files that may be read, with hash and size, and the refusals of the others."""
+) -> tuple[list[tuple[str, str, int]], dict[str, FileState], list[Reject]]:
+    """The files that may be read, with hash, size and state, and the refusals of the others."""
     hashed: list[tuple[str, str, int]] = []
+    states: dict[str, FileState] = {}
     problems: list[Reject] = []
     for path in sorted(paths):
         place = Path(plant.readings) / path
         try:
             # What is told of such a file changes with time alone, and is in the hash of the inputs.
             unfinished = still_written(place, plant.operation.settle_minutes)
-            sha256, size = hash_file(place)
+            sha256, state = hash_file(place)
         except Exception as error:
             problems.append(refusal(path, error))
             continue
@@ -152,8 +165,9 @@ def _hashed(
         if mismatch is not None:
             problems.append(mismatch)
         else:
-            hashed.append((path, sha256, size))
-    return hashed, problems
+            hashed.append((path, sha256, state.size))
+            states[path] = state
+    return hashed, states, problems
 
 
 def window_of(line: Line, history: History) -> tuple[tuple[WindowTally, ...], tuple[Finding, ...]]:

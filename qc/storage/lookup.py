@@ -26,6 +26,7 @@ from qc.records import (
 )
 from qc.storage import columns as convert
 from qc.storage import parquet_file, tables
+from qc.storage.opened import Opened, opened
 from qc.storage.published import REJECTS, LineEntry, PublishedVersion, newest_first
 from qc.storage.schema import OUR_COLUMNS, item_column
 
@@ -167,20 +168,22 @@ def _source(
 ) -> ItemSource:
     path = Path(plant.readings) / file.path
     try:
-        content = parquet_file.load(path)
+        with opened(path) as source:
+            as_read = source.sha256() == file.sha256
+            state = SourceState.AS_READ if as_read else SourceState.CHANGED
+            # As in reader.py: whatever a decoder raises is a verdict on the file, which may be
+            # another now.
+            try:
+                rows = _rows(plant, line, file.path, source, item_id)
+            except Exception:
+                return ItemSource(file.path, (), SourceState.UNREADABLE)
     except FileNotFoundError:
         return ItemSource(file.path, (), SourceState.GONE)
-    state = SourceState.AS_READ if content.sha256 == file.sha256 else SourceState.CHANGED
-    # As in reader.py: whatever a decoder raises is a verdict on the file, which may be another now.
-    try:
-        rows = _rows(plant, line, file.path, content.data, item_id)
-    except Exception:
-        return ItemSource(file.path, (), SourceState.UNREADABLE)
     kept = tuple(row for row in rows if (file.path, row) not in rejected)
     return ItemSource(file.path, kept, state)
 
 
-def _rows(plant: Plant, line: str, path: str, data: bytes, item_id: str) -> tuple[int, ...]:
+def _rows(plant: Plant, line: str, path: str, source: Opened, item_id: str) -> tuple[int, ...]:
     """0-based rows of the file with that id, of that line."""
     name = plant.columns.item
     if name is None:  # items are named by file and row
@@ -189,9 +192,16 @@ def _rows(plant: Plant, line: str, path: str, data: bytes, item_id: str) -> tupl
     wanted = {name: item_id}
     if plant.layout == "files" and plant.columns.line is not None:
         wanted[plant.columns.line] = line
-    file = parquet_file.open_parquet(data)
-    table = parquet_file.decode(file, [c for c in file.schema_arrow.names if c in wanted])
-    found = np.ones(table.num_rows, np.bool_)
-    for column, text in wanted.items():
-        found &= convert.equal_to(table[column], text)
-    return tuple(int(row) for row in np.flatnonzero(found))
+    file = parquet_file.open_parquet(source)
+    columns = [c for c in file.schema_arrow.names if c in wanted]
+    rows: list[int] = []
+    start = 0
+    for number in range(file.num_row_groups):
+        n_rows = file.metadata.row_group(number).num_rows
+        for table in parquet_file.blocks(file, columns, number, n_rows):
+            found = np.ones(table.num_rows, np.bool_)
+            for column, text in wanted.items():
+                found &= convert.equal_to(table[column], text)
+            rows += (start + np.flatnonzero(found)).tolist()
+            start += table.num_rows
+    return tuple(rows)

@@ -1,34 +1,42 @@
-"""One Parquet file as bytes: what it really is, its limits, its checksums, its decoded columns.
+"""One Parquet file: what it really is, its limits, its checksums, its columns block by block.
 
-The bytes are read once, through one handle, hashed and then decoded from memory: what was hashed
-is what was decoded, whatever happens to the file meanwhile.
+What a file may take of memory is judged before a column is decoded, by the headers of its pages:
+text whose pages hold all that it decodes to is read plainly, any other as a dictionary.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from qc.storage.footer import DAMAGED, chunks_of, pages_of
+from qc.storage.footer import (
+    BY_DICTIONARY,
+    DAMAGED,
+    PLAIN,
+    Chunk,
+    RowGroup,
+    pages_of,
+    row_groups_of,
+)
+from qc.storage.opened import MIB, Opened, opened
 from qc.storage.paths import shown
 from qc.storage.refusal import Refused
 from qc.wording import grouped, plural
 
-MIB = 2**20
-MAX_FILE_BYTES = 2048 * MIB  # the file is held in memory
 MAX_FOOTER_BYTES = 16 * MIB  # a footer is decoded to a multiple of its size
 MAX_ROWS = 50_000_000  # a line's shift has millions of items, not hundreds of millions
 MAX_COLUMNS = 1_000
 MAX_DECODED_BYTES = 4096 * MIB  # the columns of one file, decoded
 MAX_BYTES_A_ROW = 1024  # of one column, on average: text of a page, and a number has eight
 SPARE_BYTES = 1 * MIB  # that a column may have beside them: a dictionary for few rows
+BLOCK_ROWS = 1 << 16  # decoded at a time
 
 MAGIC = b"PAR1"
 ENCRYPTED_MAGIC = b"PARE"
@@ -48,54 +56,53 @@ KNOWN_HEADS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """A file's bytes with their hash."""
+@dataclass(frozen=True, slots=True, eq=False)
+class InMemory:
+    """The bytes of a small file, as an `Opened` has those of a large one."""
 
     data: bytes
-    sha256: str
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.data)
+
+    def at(self, offset: int, n: int) -> bytes:
+        """Up to `n` bytes from an offset on."""
+        return self.data[offset : offset + n]
+
+    @property
+    def handle(self) -> BinaryIO:
+        """The bytes as a file."""
+        return BytesIO(self.data)
 
 
-def open_regular(path: Path) -> int:
-    """A descriptor of a regular file, links not followed; Refused where it is none, or too large.
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the pages of the columns that are read say of them.
 
-    Raises
-    ------
-    Refused
-        If it is no regular file, or larger than `MAX_FILE_BYTES`.
-    OSError
-        If it cannot be opened.
+    Attributes
+    ----------
+    groups : tuple of RowGroup
+    dictionaries : tuple of str
+        The text columns that may be read as dictionaries alone.
+    unsealed : frozenset of str
+        The columns of which some page has no checksum.
     """
-    # Without O_NONBLOCK, opening a FIFO would wait for a writer.
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    status = os.fstat(handle)
-    if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_FILE_BYTES:
-        return handle
-    os.close(handle)
-    if not stat.S_ISREG(status.st_mode):
-        raise Refused("not a regular file", "Put the file itself there")
-    raise Refused(
-        f"{status.st_size / MIB:,.0f} MiB, more than {MAX_FILE_BYTES / MIB:,.0f}",
-        "Split it into several files",
-    )
+
+    groups: tuple[RowGroup, ...]
+    dictionaries: tuple[str, ...]
+    unsealed: frozenset[str]
 
 
-def load(path: Path) -> Content:
-    """Read and hash a file (errors as `open_regular`)."""
-    with os.fdopen(open_regular(path), "rb") as handle:
-        data = handle.read()
-    return Content(data, hashlib.sha256(data).hexdigest())
+def load(path: Path) -> InMemory:
+    """Read a small file whole (errors as `open_regular`)."""
+    with opened(path) as file:
+        return InMemory(file.handle.read())
 
 
-def hash_file(path: Path) -> tuple[str, int]:
-    """SHA-256 and size in bytes of a file (errors as `open_regular`)."""
-    with os.fdopen(open_regular(path), "rb") as handle:
-        digest = hashlib.file_digest(handle, "sha256").hexdigest()
-        return digest, os.fstat(handle.fileno()).st_size
-
-
-def open_parquet(data: bytes, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
-    """Open a file's bytes, once they look like Parquet and keep the limits.
+def open_parquet(source: Opened | InMemory, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+    """Open a file, once it looks like Parquet and keeps the limits.
 
     Parameters
     ----------
@@ -106,12 +113,14 @@ def open_parquet(data: bytes, dictionaries: Sequence[str] = ()) -> pq.ParquetFil
     Raises
     ------
     Refused
-        If they are no Parquet file, or one beyond a limit.
+        If it is no Parquet file, or one beyond a limit.
     """
-    _judge_bytes(data)
+    _judge_bytes(source)
     try:
         file = pq.ParquetFile(
-            pa.BufferReader(data),
+            pa.PythonFile(source.handle, mode="r")
+            if isinstance(source, Opened)
+            else pa.BufferReader(source.data),
             memory_map=False,
             page_checksum_verification=True,
             read_dictionary=list(dictionaries),
@@ -137,6 +146,97 @@ def open_parquet(data: bytes, dictionaries: Sequence[str] = ()) -> pq.ParquetFil
     return file
 
 
+def survey(
+    source: Opened | InMemory,
+    columns: Sequence[str],
+    text: Sequence[str],
+    span: tuple[int, int] | None = None,
+) -> Survey:
+    """Look at the headers of all pages of some columns, and refuse what would not stay small.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        The columns that are to be read.
+    text : sequence of str
+        Those of them that hold text or bytes.
+    span : tuple of (int, int), optional
+        The first row group that is read, and the one after the last; all of them by default.
+
+    Raises
+    ------
+    Refused
+        If the pages of a column are damaged, or larger than the file's rows can need.
+    """
+    groups = row_groups_of(source)
+    first, end = span or (0, len(groups))
+    n_rows = sum(group.n_rows for group in groups[first:end])
+    limit = MAX_BYTES_A_ROW * n_rows + SPARE_BYTES
+    sizes, by_dictionary, unsealed = dict.fromkeys(columns, 0), set(), set()
+    doubtful: dict[str, list[int]] = {name: [] for name in text}
+    for number in range(first, end):
+        for chunk in groups[number].chunks:
+            if chunk.column not in sizes:
+                continue
+            largest = 0
+            for page in pages_of(source, chunk):
+                sizes[chunk.column] += page.uncompressed
+                if not page.has_checksum:
+                    unsealed.add(chunk.column)
+                if page.encoding is None:
+                    largest = max(largest, page.uncompressed)
+                elif page.encoding not in (PLAIN, *BY_DICTIONARY):
+                    by_dictionary.add(chunk.column)
+            _judge_size(chunk, sizes[chunk.column], limit, n_rows)
+            if largest > MAX_BYTES_A_ROW and chunk.column in doubtful:
+                doubtful[chunk.column].append(number)
+    by_dictionary |= _with_long_entries(source, doubtful)
+    return Survey(
+        groups, tuple(name for name in text if name in by_dictionary), frozenset(unsealed)
+    )
+
+
+def blocks(
+    file: pq.ParquetFile, columns: Sequence[str], group: int, n_rows: int
+) -> Iterator[pa.Table]:
+    """The rows of one row group, decoded and validated block by block.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of the group, by the footer.
+
+    Raises
+    ------
+    Refused
+        If a column is damaged, or the rows are not as many as the footer says.
+    """
+    met = 0
+    batches = file.iter_batches(BLOCK_ROWS, row_groups=[group], columns=list(columns))
+    while True:
+        try:
+            batch = next(batches, None)
+            if batch is None:
+                break
+            batch.validate(full=True)
+        except Exception as error:
+            raise _name_column(file, columns, error, group) from error
+        met += batch.num_rows
+        yield _as_asked(pa.Table.from_batches([batch]), columns)
+    judge_rows(n_rows, met)
+
+
+def judge_width(file: pq.ParquetFile, columns: Sequence[str]) -> None:
+    """Refuse columns that decode to too much in all."""
+    schema = file.schema_arrow
+    width = sum(_width(schema.field(name).type) for name in columns)
+    if width * file.metadata.num_rows > MAX_DECODED_BYTES:
+        raise Refused(
+            f"decodes to more than {grouped(MAX_DECODED_BYTES // MIB)} MiB",
+            "Split it into several files",
+        )
+
+
 def decode(file: pq.ParquetFile, columns: Sequence[str]) -> pa.Table:
     """Decode and validate columns; the rows must be as many as the footer says.
 
@@ -145,24 +245,70 @@ def decode(file: pq.ParquetFile, columns: Sequence[str]) -> pa.Table:
     Refused
         If a column is damaged, decodes to too much, or the row count is not the footer's.
     """
-    schema = file.schema_arrow
-    width = sum(_width(schema.field(name).type) for name in columns)
-    if width * file.metadata.num_rows > MAX_DECODED_BYTES:
-        raise Refused(
-            f"decodes to more than {grouped(MAX_DECODED_BYTES // MIB)} MiB",
-            "Split it into several files",
-        )
+    judge_width(file, columns)
     try:
         table = file.read(columns=list(columns))
         table.validate(full=True)
     except Exception as error:
         raise _name_column(file, columns, error) from error
-    if table.num_rows != file.metadata.num_rows:
+    judge_rows(file.metadata.num_rows, table.num_rows)
+    return _as_asked(table, columns)
+
+
+def first_rows(source: Opened, file: pq.ParquetFile, column: str, n: int) -> pa.ChunkedArray:
+    """The first rows of one column (Refused as for `decode`)."""
+    survey(source, [column], [])
+    batch = next(file.iter_batches(batch_size=n, columns=[column]), None)
+    kind = file.schema_arrow.field(column).type
+    return pa.chunked_array([], kind) if batch is None else pa.chunked_array([batch.column(0)])
+
+
+def _with_long_entries(source: Opened | InMemory, doubtful: dict[str, list[int]]) -> set[str]:
+    """The columns of which some dictionary has an entry that no plain text should repeat.
+
+    Parameters
+    ----------
+    doubtful : dict of str to list of int
+        Columns, with the row groups in which they have a large dictionary.
+    """
+    found: set[str] = set()
+    names = [name for name, groups in doubtful.items() if groups]
+    if not names:
+        return found
+    file = open_parquet(source, names)
+    for name in names:
+        for group in doubtful[name]:
+            # The dictionary of the first row is that of the whole chunk.
+            batch = next(file.iter_batches(1, row_groups=[group], columns=[name]), None)
+            if batch is None or not batch.num_columns:
+                continue
+            entries = batch.column(0).dictionary
+            longest = pc.max(pc.binary_length(entries.cast(pa.large_binary()))).as_py()
+            if (longest or 0) > MAX_BYTES_A_ROW:
+                found.add(name)
+                break
+    return found
+
+
+def _judge_size(chunk: Chunk, size: int, limit: int, n_rows: int) -> None:
+    if size > limit:
         raise Refused(
-            f"the footer says {grouped(file.metadata.num_rows)} rows, the columns have "
-            f"{grouped(table.num_rows)}",
+            f"column {chunk.column!r} holds more than {limit / MIB:,.0f} MiB in "
+            f"{plural(n_rows, 'row')}",
+            f"Leave the column out, or write at most {MAX_BYTES_A_ROW} bytes an item",
+        )
+
+
+def judge_rows(said: int, met: int) -> None:
+    """Refuse a file whose footer is wrong on its rows."""
+    if met != said:
+        raise Refused(
+            f"the footer says {grouped(said)} rows, the columns have {grouped(met)}",
             "The file is damaged: write or copy it again",
         )
+
+
+def _as_asked(table: pa.Table, columns: Sequence[str]) -> pa.Table:
     if table.column_names != list(columns):
         raise Refused(
             "names of columns with dots in them cannot be told apart", "Rename these columns"
@@ -170,62 +316,25 @@ def decode(file: pq.ParquetFile, columns: Sequence[str]) -> pa.Table:
     return table
 
 
-def first_rows(data: bytes, file: pq.ParquetFile, column: str, n: int) -> pa.ChunkedArray:
-    """The first rows of one column (Refused as for `decode`)."""
-    judge_pages(data, [column], file.metadata.num_rows)
-    batch = next(file.iter_batches(batch_size=n, columns=[column]), None)
-    kind = file.schema_arrow.field(column).type
-    return pa.chunked_array([], kind) if batch is None else pa.chunked_array([batch.column(0)])
-
-
-def has_checksums(data: bytes, columns: Sequence[str]) -> bool:
-    """Whether every page of these columns carries a checksum."""
-    chunks = [chunk for chunk in chunks_of(data) if chunk.column in columns]
-    return bool(chunks) and all(
-        page.has_checksum for chunk in chunks for page in pages_of(data, chunk)
-    )
-
-
-def judge_pages(data: bytes, columns: Sequence[str], n_rows: int) -> None:
-    """Refuse what a few kB would decompress to, before they do.
-
-    Raises
-    ------
-    Refused
-        If the pages of a column are damaged, or larger than `n_rows` items can need.
-    """
-    limit = MAX_BYTES_A_ROW * n_rows + SPARE_BYTES
-    sizes = dict.fromkeys(columns, 0)
-    for chunk in chunks_of(data):
-        if chunk.column not in sizes:
-            continue
-        for page in pages_of(data, chunk):
-            sizes[chunk.column] += page.uncompressed
-            if sizes[chunk.column] > limit:
-                raise Refused(
-                    f"column {chunk.column!r} holds more than {limit / MIB:,.0f} MiB in "
-                    f"{plural(n_rows, 'row')}",
-                    f"Leave the column out, or write at most {MAX_BYTES_A_ROW} bytes an item",
-                )
-
-
-def _judge_bytes(data: bytes) -> None:
-    if not data:
+def _judge_bytes(source: Opened | InMemory) -> None:
+    size = source.size
+    if not size:
         raise Refused("the file is empty (0 bytes)", "Write it again, or remove it")
-    head, tail = data[:4], data[-4:]
-    if ENCRYPTED_MAGIC in (head, tail):
+    head, tail = source.at(0, 4), source.at(max(size - 8, 0), 8)
+    if ENCRYPTED_MAGIC in (head, tail[-4:]):
         raise Refused("the file is encrypted, which is not supported", "Write it unencrypted")
     if head != MAGIC:
-        if tail == MAGIC:
+        if tail[-4:] == MAGIC:
             raise Refused("its first four bytes are damaged", "Write or copy the file again")
-        raise Refused(f"no Parquet file: it looks like {_looks_like(data)}", "Write it as Parquet")
-    if len(data) < SMALLEST_FILE or tail != MAGIC:
+        kind = _looks_like(source.at(0, 4096))
+        raise Refused(f"no Parquet file: it looks like {kind}", "Write it as Parquet")
+    if size < SMALLEST_FILE or tail[-4:] != MAGIC:
         raise Refused(
             "truncated, or still being written: the end of the file is missing",
             "Wait until it is written, or copy it again; write under another name, then rename",
         )
-    footer = int.from_bytes(data[-8:-4], "little")
-    if not 0 < footer <= len(data) - SMALLEST_FILE:
+    footer = int.from_bytes(tail[:4], "little")
+    if not 0 < footer <= size - SMALLEST_FILE:
         raise Refused("its footer is damaged", "Write or copy the file again")
     if footer > MAX_FOOTER_BYTES:
         raise Refused(
@@ -257,11 +366,15 @@ def _width(kind: pa.DataType) -> int:
         return 4
 
 
-def _name_column(file: pq.ParquetFile, columns: Sequence[str], met: Exception) -> Refused:
+def _name_column(
+    file: pq.ParquetFile, columns: Sequence[str], met: Exception, group: int | None = None
+) -> Refused:
     """The refusal for a table that could not be decoded, with the column that it failed in."""
+    groups = None if group is None else [group]
     for name in columns:
         try:
-            file.read(columns=[name]).validate(full=True)
+            for batch in file.iter_batches(BLOCK_ROWS, row_groups=groups, columns=[name]):
+                batch.validate(full=True)
         except Exception as error:
             what = "fails its checksum" if "CRC" in str(error) else "cannot be decoded"
             return Refused(f"column {name!r} {what} ({_said(error)})", DAMAGED)

@@ -1,249 +1,266 @@
-"""The strict reader of one file of measurements: all of it is understood, or it is refused."""
+"""The strict reader of one file of measurements: all of it is understood, or it is refused.
+
+A file is scanned once from end to end, block by block: every column that is published is decoded
+and validated, every row accounted for, every reading counted. What is left of it is small. Later
+passes read it again by what the scan found, as long as nobody has touched the file.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pyarrow.types as kinds
-from numpy.typing import NDArray
 
+from qc.errors import StorageError
 from qc.findings import Finding, Severity
 from qc.plant import Line, Plant
-from qc.records import Bools, Floats, Reject, SourceFile
+from qc.records import Bools, ReadingBlock, Reject, SourceFile
 from qc.storage import columns as convert
 from qc.storage import parquet_file, schema
+from qc.storage.footer import RowGroup
+from qc.storage.item_ids import judge_ids, with_ids
+from qc.storage.line_column import SHOWN_ID, LineColumn
+from qc.storage.opened import Opened, changed, opened
 from qc.storage.refusal import Refused, refusal
+from qc.storage.repeats import write_hashes
+from qc.storage.scans import SHOWN_LATE, GroupRows, Ints, Piece, Scan
 from qc.wording import grouped, plural
 
-Ints = NDArray[np.int64]
-
-MAX_ID_BYTES = 128
-NO_ID, LONG_ID = "no id", "id too long"
-ID_REMEDY = "Record an id of at most 128 bytes for each item, then deliver the file again"
 SHOWN_ROWS = 5  # of a column that cannot be used
-SHOWN_ID = 40  # characters of an id that is too long
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FileReadings:
-    """What one file holds of one line, rows without a usable id left out.
+def scan(piece: Piece) -> Scan | Reject:
+    """Scan a piece; a Reject where the file cannot be used.
 
-    Attributes
-    ----------
-    rows : ndarray of int64, shape (n,)
-        0-based row in the file of each accepted row.
-    ids : pyarrow.ChunkedArray of string, n entries
-    values, is_null : ndarray of shape (n,)
-    times : ndarray of datetime64[ns], shape (n,), or None
-        UTC.
-    unusable_times : ndarray of bool, shape (n,)
-        Times that no datetime64[ns] can hold.
-    items : pyarrow.Table
-        The input's columns, n rows.
-    """
-
-    source: SourceFile
-    rows: Ints
-    ids: pa.ChunkedArray
-    values: Floats
-    is_null: Bools
-    times: NDArray[np.datetime64] | None
-    unusable_times: Bools
-    items: pa.Table
-    rejects: tuple[Reject, ...]
-    notes: tuple[Finding, ...]
-
-
-def read_file(
-    plant: Plant, line: Line, path: str, sha256: str, stated_rows: int | None = None
-) -> FileReadings | Reject:
-    """Read what a file holds of a line.
-
-    Parameters
-    ----------
-    path : str
-        Relative to the root of the readings.
-    sha256 : str
-        Hash of the file as it was listed: other content is refused.
-    stated_rows : int, optional
-        Rows of the whole file by its producer's manifest: another number is refused.
-
-    Returns
-    -------
-    FileReadings, or a Reject where the file cannot be used
+    Raises
+    ------
+    StorageError
+        If the hashes of the ids cannot be written.
     """
     # The one border at which every exception is a verdict on the file: decoders raise OSError,
     # ValueError, UnicodeDecodeError and MemoryError on damaged files, and name nothing.
     try:
-        return _read(plant, line, path, sha256, stated_rows)
+        with opened(Path(piece.plant.readings) / piece.path) as source:
+            _judge_state(piece, source)
+            found = _Scanner(piece, source).scan()
+            source.judge_unchanged()
+            return found
+    except StorageError:
+        raise
     except Exception as error:
-        return refusal(path, error, sha256)
+        return refusal(piece.path, error, piece.sha256)
 
 
-def line_counts(plant: Plant, path: str) -> dict[str | None, int] | Reject:
-    """Rows of each line in a file with a line column (key None: no line recorded)."""
-    column = plant.columns.line
-    assert column is not None
-    try:
-        data = parquet_file.load(Path(plant.readings) / path).data
-        kind = _only(parquet_file.open_parquet(data).schema_arrow, column)
-        text = [column] if schema.is_text(kind) else []
-        file = parquet_file.open_parquet(data, text)
-        parquet_file.judge_pages(data, [column], file.metadata.num_rows)
-        names = parquet_file.decode(file, [column])[column]
-        return _count(column, names)
-    except Exception as error:
-        return refusal(path, error)
-
-
-def footer_rows(path: Path) -> int:
-    """Rows of a file by its footer; 0 where it cannot be read."""
-    try:
-        data = parquet_file.load(path).data
-        return int(parquet_file.open_parquet(data).metadata.num_rows)
-    except Exception:
-        return 0
-
-
-def _read(
-    plant: Plant, line: Line, path: str, sha256: str, stated_rows: int | None
-) -> FileReadings:
-    content = parquet_file.load(Path(plant.readings) / path)
-    if content.sha256 != sha256:
-        raise Refused("the file changed while it was being read", "Run again")
-    original = parquet_file.open_parquet(content.data).schema_arrow
-    judged = _judged(content.data, original, plant, line)
-    file = parquet_file.open_parquet(content.data, judged.text)
-    parquet_file.judge_pages(content.data, judged.kept, file.metadata.num_rows)
-    table = parquet_file.decode(file, judged.kept)
-    if stated_rows not in (None, table.num_rows):
-        raise Refused(
-            f"it has {plural(table.num_rows, 'row')}, by its producer's manifest "
-            f"{grouped(stated_rows)}",
-            "Write the file and its manifest again",
-        )
-    rows = _rows_of_line(plant, line, table)
-    n_rows = len(rows)
-    if n_rows < table.num_rows:
-        table = table.take(rows)
-    needed = [name for name in (line.column, plant.columns.item) if name is not None]
-    checksummed = parquet_file.has_checksums(content.data, needed)
-    source = SourceFile(path, sha256, n_rows, len(content.data), checksummed)
-
-    table, rows, rejects = _judge_ids(plant, path, table, rows)
-    table = convert.restored(table, original)
-    values, is_null = convert.readings_of(line.column, table[line.column])
-    notes = list(_notes(path, line, original, judged))
-    times, unusable = None, np.zeros(len(rows), np.bool_)
-    if plant.columns.measured_at is not None:
-        times, unusable, n_guessed = convert.times_of(
-            table[plant.columns.measured_at], plant.time_zone
-        )
-        if n_guessed:
-            notes.append(_guessed(path, n_guessed, plant.time_zone))
-    if plant.columns.item is None:
-        ids = pa.chunked_array([pa.array([f"{path}:{row}" for row in rows], pa.string())])
-        table = table.add_column(0, schema.ITEM_COLUMN, ids)
-    else:
-        ids = convert.texts_of(table[plant.columns.item])
-    return FileReadings(
-        source, rows, ids, values, is_null, times, unusable, table, rejects, tuple(notes)
+def guess_finding(path: str, count: int, zone: str) -> Finding:
+    """Tell of times without a zone in the hour that comes twice."""
+    return Finding(
+        "readings.hour_comes_twice",
+        Severity.CAUTION,
+        f"{grouped(count)} items of {path} were measured in the hour that comes twice on "
+        "this night in "
+        f"{zone}, and their times have no zone; they were taken as its first coming.",
+        remedy="Record times with their zone, or in UTC",
     )
 
 
-def _judged(data: bytes, original: pa.Schema, plant: Plant, line: Line) -> schema.Judged:
+def reading_block(piece: Piece, table: pa.Table) -> tuple[ReadingBlock, Bools, int, dict[str, int]]:
+    """The readings of some items, with what is odd in them.
+
+    Returns
+    -------
+    ReadingBlock
+        With the items' columns.
+    unusable : ndarray of bool, shape (n,)
+        Times that no datetime64[ns] can hold.
+    n_guessed : int
+        Times that may be an hour later.
+    strangers : dict of str to int
+        Names that are no batch of the line.
+    """
+    columns = piece.plant.columns
+    values, is_null = convert.readings_of(piece.line.column, table[piece.line.column])
+    times, unusable, n_guessed = None, np.zeros(len(values), np.bool_), 0
+    if columns.measured_at is not None:
+        times, unusable, n_guessed = convert.times_of(
+            table[columns.measured_at], piece.plant.time_zone
+        )
+    known = None
+    strangers: dict[str, int] = {}
+    if columns.known_batch is not None:
+        names = [batch.name for batch in piece.line.batches]
+        known, strangers = convert.codes_of(table[columns.known_batch], names)
+    return ReadingBlock(values, is_null, times, known, table), unusable, n_guessed, strangers
+
+
+@dataclass(slots=True)
+class _Facts:
+    """What a scan has met so far."""
+
+    n_rows: int = 0
+    groups: list[GroupRows] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    n_guessed: int = 0
+    late: int = 0
+    late_ids: list[str] = field(default_factory=list)
+    strangers: Counter[str] = field(default_factory=Counter)
+    tallied: list[Any] = field(default_factory=list)
+
+
+class _Scanner:
+    """One scan of a piece of an open file."""
+
+    def __init__(self, piece: Piece, source: Opened) -> None:
+        self._piece, self._source, self._met = piece, source, _Facts()
+        plant, line = piece.plant, piece.line
+        self._original = parquet_file.open_parquet(source).schema_arrow
+        self._judged = _judged(source, self._original, plant, line)
+        kept, text = self._judged.kept, self._judged.text
+        self._survey = parquet_file.survey(source, kept, text, piece.groups)
+        self._file = parquet_file.open_parquet(source, self._survey.dictionaries)
+        parquet_file.judge_width(self._file, kept)
+        _judge_total(self._file, self._survey.groups, piece.stated_rows)
+        self._lines = LineColumn(plant, line)
+        self._schema: pa.Schema | None = None
+
+    def scan(self) -> Scan:
+        piece, met = self._piece, self._met
+        groups = self._survey.groups
+        first, end = piece.groups or (0, len(groups))
+        row = sum(group.n_rows for group in groups[:first])
+        with write_hashes(piece.hashes) as keep:
+            self._take(self._empty(), row, keep)  # a file without rows has a schema, too
+            for number in range(first, end):
+                n_items = 0
+                start = row
+                for table in parquet_file.blocks(
+                    self._file, self._judged.kept, number, groups[number].n_rows
+                ):
+                    n_items += self._take(table, row, keep)
+                    row += table.num_rows
+                met.groups.append(GroupRows(number, start, row - start, n_items))
+        self._lines.judge()
+        return self._found()
+
+    def _found(self) -> Scan:
+        piece, met, line = self._piece, self._met, self._piece.line
+        needed = {name for name in (line.column, piece.plant.columns.item) if name is not None}
+        checksummed = bool(self._survey.groups) and not needed & self._survey.unsealed
+        assert self._schema is not None
+        size = self._source.size
+        tallier = piece.tallier
+        return Scan(
+            source=SourceFile(piece.path, piece.sha256, met.n_rows, size, checksummed),
+            state=self._source.state,
+            groups=tuple(met.groups),
+            schema=self._schema,
+            dictionaries=self._survey.dictionaries,
+            rejects=tuple(met.rejects),
+            notes=_notes(piece.path, line, self._original, self._judged),
+            n_guessed=met.n_guessed,
+            late=met.late,
+            late_ids=tuple(met.late_ids),
+            strangers=dict(met.strangers),
+            tallied=None if tallier is None else tallier.together(met.tallied),
+            hashes=() if piece.hashes is None else (piece.hashes,),
+        )
+
+    def _empty(self) -> pa.Table:
+        return pa.table(
+            [pa.array([], self._file.schema_arrow.field(name).type) for name in self._judged.kept],
+            names=list(self._judged.kept),
+        )
+
+    def _take(self, table: pa.Table, first_row: int, keep: Any) -> int:
+        """Account for a block of rows; how many items it has."""
+        piece, met = self._piece, self._met
+        rows = first_row + self._lines.own(table, first_row)
+        met.n_rows += len(rows)
+        if len(rows) < table.num_rows:
+            table = convert.take(table, rows - first_row)
+        table, rows, rejects = judge_ids(piece.plant, piece.path, table, rows)
+        met.rejects += rejects
+        table = convert.restored(table, self._original)
+        table, rows = without(table, rows, piece.left_out)
+        try:
+            block, unusable, n_guessed, strangers = reading_block(piece, table)
+        except convert.Inexact as error:
+            raise error.at(int(rows[error.row])) from error
+        table = with_ids(piece.plant, piece.path, table, rows)
+        if self._schema is None:
+            self._schema = table.schema.remove_metadata()
+        met.n_guessed += n_guessed
+        met.strangers.update(strangers)
+        if piece.tallier is not None:
+            met.tallied.append(piece.tallier.of(block))
+        ids = table[schema.item_column(piece.plant.columns)]
+        self._note_late(block, unusable, ids)
+        if keep is not None:
+            keep(convert.texts_of(ids))
+        return len(rows)
+
+    def _note_late(self, block: ReadingBlock, unusable: Bools, ids: pa.ChunkedArray) -> None:
+        times, met = block.measured_at, self._met
+        if times is None:
+            return
+        start, end = (
+            np.datetime64(moment.replace(tzinfo=None), "ns")
+            for moment in (self._piece.shift.start, self._piece.shift.end)
+        )
+        late = np.flatnonzero((times < start) | (times >= end) | unusable)
+        met.late += len(late)
+        wanted = SHOWN_LATE - len(met.late_ids)
+        if wanted > 0 and len(late):
+            met.late_ids += convert.texts_of(ids).take(pa.array(late[:wanted])).to_pylist()
+
+
+def _judge_state(piece: Piece, source: Opened) -> None:
+    known = source.state == piece.state
+    if not known and (piece.state is not None or source.sha256() != piece.sha256):
+        raise changed()
+
+
+def _judge_total(file: pq.ParquetFile, groups: Sequence[RowGroup], stated: int | None) -> None:
+    n_rows, by_groups = file.metadata.num_rows, sum(group.n_rows for group in groups)
+    parquet_file.judge_rows(n_rows, by_groups)
+    if stated not in (None, n_rows):
+        raise Refused(
+            f"it has {plural(n_rows, 'row')}, by its producer's manifest {grouped(stated)}",
+            "Write the file and its manifest again",
+        )
+
+
+def without(table: pa.Table, rows: Ints, left_out: Ints) -> tuple[pa.Table, Ints]:
+    """A block of rows of a file without some of the file's rows, ascending."""
+    if not len(left_out) or not len(rows):
+        return table, rows
+    first, end = np.searchsorted(left_out, rows[0]), np.searchsorted(left_out, rows[-1], "right")
+    near = left_out[first:end]
+    if not len(near):
+        return table, rows
+    kept = np.flatnonzero(~np.isin(rows, near, assume_unique=True))
+    return convert.take(table, kept), rows[kept]
+
+
+def _judged(source: Opened, original: pa.Schema, plant: Plant, line: Line) -> schema.Judged:
     """As `schema.judge`; a text in the place of a number or a time is refused with what it says."""
     try:
         return schema.judge(original, plant, line)
     except schema.WrongType as met:
         if not schema.is_text(original.field(met.column).type):
             raise
-        file = parquet_file.open_parquet(data, [met.column])
-        first = parquet_file.first_rows(data, file, met.column, SHOWN_ROWS)
+        file = parquet_file.open_parquet(source, [met.column])
+        first = parquet_file.first_rows(source, file, met.column, SHOWN_ROWS)
         values = convert.starts_of(first, SHOWN_ID)
         listed = ", ".join(f"row {row}: {value!r}" for row, value in enumerate(values))
         count = plural(file.metadata.num_rows, "row")
         raise Refused(f"{met.detail} ({count}; {listed})", met.remedy) from met
-
-
-def _count(column: str, names: pa.ChunkedArray) -> dict[str | None, int]:
-    if (convert.lengths_of(names) > MAX_ID_BYTES).any():
-        raise Refused(
-            f"column {column!r} holds a name of more than {MAX_ID_BYTES} bytes",
-            "Correct the names of the lines",
-        )
-    counted = convert.texts_of(names).value_counts()
-    return {entry["values"]: entry["counts"] for entry in counted.to_pylist()}
-
-
-def _only(file_schema: pa.Schema, column: str) -> pa.DataType:
-    """Type of the one column of that name that can hold names of lines."""
-    found = file_schema.get_all_field_indices(column)
-    if len(found) != 1 or not schema.is_id(file_schema.field(found[0]).type):
-        raise Refused(f"no column {column!r} that holds names of lines", "Correct [plant.columns]")
-    return file_schema.field(found[0]).type
-
-
-def _rows_of_line(plant: Plant, line: Line, table: pa.Table) -> Ints:
-    """Rows of the file that are of this line.
-
-    In a file of one line (its folder says which), a line column must agree with it in every row.
-    """
-    name = plant.columns.line or schema.LINE_COLUMN
-    if name not in table.column_names:
-        return np.arange(table.num_rows)
-    is_ours = (
-        convert.equal_to(table[name], line.name)
-        if schema.is_id(table.schema.field(name).type)
-        else np.zeros(table.num_rows, np.bool_)
-    )
-    if plant.layout == "files" and plant.columns.line is not None:
-        return np.flatnonzero(is_ours)
-    strays = np.flatnonzero(~is_ours)
-    if len(strays):
-        met = repr(table[name][int(strays[0])].as_py())[:SHOWN_ID]
-        raise Refused(
-            f"column {name!r} says {met} in row {strays[0]} ({grouped(len(strays))} rows "
-            "disagree), but "
-            f"the file was delivered for line {line.name!r}",
-            "Put the file into the folder of its line, or correct the column",
-        )
-    return np.arange(table.num_rows)
-
-
-def _judge_ids(
-    plant: Plant, path: str, table: pa.Table, rows: Ints
-) -> tuple[pa.Table, Ints, tuple[Reject, ...]]:
-    """Leave out rows without a usable id, judged on the dictionary, before any text is decoded."""
-    if plant.columns.item is None:
-        return table, rows, ()
-    ids = table[plant.columns.item]
-    if kinds.is_integer(ids.type):
-        lengths = (~convert.flags(ids.is_null())).astype(np.int64)
-    else:
-        lengths = convert.lengths_of(ids)
-    usable = (lengths > 0) & (lengths <= MAX_ID_BYTES)
-    if usable.all():
-        return table, rows, ()
-    lost, kept = np.flatnonzero(~usable), np.flatnonzero(usable)
-    starts = convert.starts_of(ids.take(pa.array(lost)), SHOWN_ID)
-    # Equal words once: a small file may have the same long id in each of a million rows.
-    said = {key: _id_words(*key) for key in set(zip(lengths[lost].tolist(), starts, strict=True))}
-    rejects = []
-    for at, start in zip(lost, starts, strict=True):
-        reason, shown, detail = said[int(lengths[at]), start]
-        rejects.append(Reject(reason, path, int(rows[at]), shown, detail, ID_REMEDY))
-    return table.take(kept), rows[kept], tuple(rejects)
-
-
-def _id_words(length: int, start: str | None) -> tuple[str, str | None, str]:
-    """Reason, shown start and detail of a row with such an id."""
-    if length == 0:
-        return NO_ID, None, f"the id is {'null' if start is None else 'an empty text'}"
-    return LONG_ID, start, f"the id has {grouped(length)} bytes and begins {start!r}"
 
 
 def _notes(
@@ -270,14 +287,3 @@ def _notes(
         for name, kind in judged.left_out.items()
     ]
     return tuple(notes)
-
-
-def _guessed(path: str, count: int, zone: str) -> Finding:
-    return Finding(
-        "readings.hour_comes_twice",
-        Severity.CAUTION,
-        f"{grouped(count)} items of {path} were measured in the hour that comes twice on "
-        "this night in "
-        f"{zone}, and their times have no zone; they were taken as its first coming.",
-        remedy="Record times with their zone, or in UTC",
-    )

@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-
 from qc.findings import Finding, Severity
 from qc.plant import Line, Plant, Shift
 from qc.records import Reject
-from qc.storage.duplicates import look_alikes
-from qc.storage.reader import LONG_ID, NO_ID
+from qc.storage.item_ids import LONG_ID, NO_ID
 from qc.wording import THIN, grouped
-
-Ints = NDArray[np.int64]
 
 SURPLUS, CONFLICTING = "surplus copy", "conflicting duplicate"
 SHOWN = 5  # rows that a sentence names
@@ -104,49 +97,48 @@ def stranger_finding(plant: Plant, line: Line, strangers: dict[str, int]) -> tup
 
 
 def late_finding(
-    plant: Plant, line: Line, shift: Shift, late: Ints, ids: pa.ChunkedArray
+    plant: Plant, line: Line, shift: Shift, late: int, ids: Sequence[str], n_items: int
 ) -> tuple[Finding, ...]:
     """Tell of items that were measured outside of the shift.
 
     Parameters
     ----------
-    late : ndarray of int64
-        Those of the n items.
-    ids : pyarrow.ChunkedArray of string, n entries
+    late : int
+        How many of the n_items there are.
+    ids : sequence of str
+        The first of their ids.
     """
-    if len(late) == 0:
+    if not late:
         return ()
     zone = ZoneInfo(plant.time_zone)
     start, end = (f"{at.astimezone(zone):%Y-%m-%d %H:%M}" for at in (shift.start, shift.end))
-    first = _first([repr(name) for name in ids.take(pa.array(late[: SHOWN + 1])).to_pylist()])
     limit = line.policy.max_invalid_share
-    many = len(late) > limit * len(ids)
+    many = late > limit * n_items
     beyond = f"; more than {100 * limit:.3g}{THIN}% of the line's items" if many else ""
     return (
         Finding(
             "readings.outside_shift",
             # A clock that is wrong makes no reading wrong; that many are for somebody to look at.
             Severity.ACTION if many else Severity.CAUTION,
-            f"{grouped(len(late))} items were measured outside of the shift, from {start} "
+            f"{grouped(late)} items were measured outside of the shift, from {start} "
             f"to {end} in "
-            f"{plant.time_zone}; they were kept: {first}{beyond}.",
+            f"{plant.time_zone}; they were kept: {_first([repr(name) for name in ids])}{beyond}.",
             remedy="Check the clocks, and whether the file was put into the right shift",
         ),
     )
 
 
-def lookalike_finding(ids: pa.ChunkedArray) -> tuple[Finding, ...]:
+def lookalike_finding(alike: Sequence[str]) -> tuple[Finding, ...]:
     """Tell of different ids that look alike; they are different items all the same."""
-    alike = look_alikes(ids)
-    if len(alike) == 0:
+    if not alike:
         return ()
-    first = _first([repr(name) for name in ids.take(pa.array(alike[: SHOWN + 1])).to_pylist()])
     return (
         Finding(
             "readings.lookalike_ids",
             Severity.CAUTION,
             f"{grouped(len(alike))} items have ids that differ from another one by case, width, "
-            f"spaces or characters that cannot be seen, and were kept apart: {first}.",
+            "spaces or characters that cannot be seen, and were kept apart: "
+            f"{_first([repr(name) for name in alike])}.",
             remedy="Find out whether they are one item each; correct what writes the ids",
         ),
     )

@@ -1,70 +1,143 @@
-"""Which of many texts occur more than once, without a table of all of them.
+"""Which of many texts may occur more than once, in bounded memory.
 
-Equal texts have equal hashes, so only texts whose 64-bit hash occurs twice are compared as texts:
-of ten million different ids that is none. The hash is taken over words of eight bytes, for a block
-of texts at a time:
+Texts that are equal but for the case of their letters have equal hashes, so only texts whose 64-bit
+hash occurs twice need be compared as texts: of ten million different ids that is none. The hash is
+taken over words of eight bytes, for a block of texts at a time; a bit of each byte, in which small
+and capital letters differ, is left out of it:
 
-    h <- (h ^ word) * ODD,    h <- h ^ (h >> 32)
+    h <- (h ^ (word & FOLD)) * ODD,    h <- h ^ (h >> 32)
 
-Texts made to collide cost time, never a wrong answer.
+Texts that may look alike for another reason (spaces at an end, letters of another width, characters
+that cannot be seen) are first written in one form. The hashes of a file are kept on disk in the
+order of its items, and a part of their range at a time is sorted. Texts made to collide cost time,
+never a wrong answer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as kinds
 from numpy.typing import NDArray
 
+from qc.errors import cannot_write
+
 Ints = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
+Keep = Callable[[pa.ChunkedArray], None]
 
 BLOCK = 1 << 14  # texts hashed at a time: all that a step makes of them stays in cache
+SORTED = 1 << 23  # hashes sorted at a time
+READ = 1 << 20  # hashes read at a time
 WORD = 8  # bytes
 ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 by the golden ratio (Knuth): its bits look random
+FOLD = np.uint64(0xDFDFDFDFDFDFDFDF)
 HALF = np.uint64(32)
 # What is left of a word of which only so many bytes are the text's.
-MASKS = np.array([(1 << (8 * n)) - 1 for n in range(WORD + 1)], dtype=np.uint64)
+MASKS = np.array([(1 << (8 * n)) - 1 for n in range(WORD + 1)], dtype=np.uint64) & FOLD
+SPACE = 0x20  # this and what is before it cannot be seen
+FIRST_BEYOND_ASCII = 0x80
+
+# What cannot be seen: soft hyphen, zero width, marks of direction, joiners, byte order mark.
+UNSEEN = r"[\x{00AD}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2064}\x{2066}-\x{2069}\x{FEFF}]"
 
 
-def repeated(texts: pa.ChunkedArray) -> tuple[Ints, Ints]:
-    """Rows whose text occurs more than once.
+def looks(texts: pa.Array) -> pa.Array:
+    """The texts as they look: without case, width, spaces at the ends and what cannot be seen."""
+    seen = pc.replace_substring_regex(texts, UNSEEN, "")
+    return pc.utf8_trim_whitespace(pc.utf8_lower(pc.utf8_normalize(seen, form="NFKC")))
 
-    Parameters
-    ----------
-    texts : pyarrow.ChunkedArray of string or large_string, n entries
-        Compared byte by byte; null equals null.
 
-    Returns
-    -------
-    rows : ndarray of int64, shape (m,)
-        Ascending.
-    groups : ndarray of int64, shape (m,)
-        A number for each of them, equal for equal texts.
+@contextmanager
+def write_hashes(path: Path | None) -> Iterator[Keep | None]:
+    """What keeps the hashes of texts in a file, in their order; None where there is no path.
+
+    Raises
+    ------
+    WriteError
+        If they cannot be written.
     """
-    hashes = hashes_of(texts)
-    ordered = np.sort(hashes)
-    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if path is None:
+        yield None
+        return
+    try:
+        file = path.open("wb")
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+    def keep(texts: pa.ChunkedArray) -> None:
+        try:
+            file.write(hashes_of(texts).tobytes())
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+    with file:
+        yield keep
+
+
+def repeated(paths: Sequence[Path]) -> list[Ints]:
+    """Positions in each file of the hashes that occur more than once in all of them."""
+    total = sum(path.stat().st_size for path in paths) // WORD
+    n_parts = max(1, -(-total // SORTED))
+    twice = np.concatenate([_twice(_part(paths, k, n_parts)) for k in range(n_parts)])
     if len(twice) == 0:
-        nothing = np.zeros(0, dtype=np.int64)
-        return nothing, nothing
-    at = np.minimum(np.searchsorted(twice, hashes), len(twice) - 1)
-    rows = np.flatnonzero(twice[at] == hashes)
-    chosen = texts.take(pa.array(rows)).combine_chunks()
-    encoded = chosen.dictionary_encode(null_encoding="encode")
-    groups = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
-    are = (np.bincount(groups) > 1)[groups]
-    return rows[are], groups[are]
+        return [np.zeros(0, dtype=np.int64) for _ in paths]
+    return [_among(path, twice) for path in paths]
 
 
 def hashes_of(texts: pa.ChunkedArray) -> Hashes:
-    """A hash of each text, equal for equal texts; shape (n,)."""
+    """A hash of each text, equal for texts that look alike; shape (n,)."""
     parts = [np.zeros(0, dtype=np.uint64)]
     for chunk in texts.chunks:
         starts, data = _buffers(chunk)
+        own = data[int(starts[0]) : int(starts[-1])]
+        if len(own) and int(own.max()) >= FIRST_BEYOND_ASCII:
+            starts, data = _buffers(looks(chunk))
+        elif len(own) and int(own.min()) <= SPACE:
+            starts, data = _buffers(pc.ascii_trim_whitespace(chunk))
         firsts = range(0, len(chunk), BLOCK)
         parts += [_hashed(starts[first : first + BLOCK + 1], data) for first in firsts]
     return np.concatenate(parts)
+
+
+def _blocks(path: Path) -> Iterator[Hashes]:
+    with path.open("rb") as file:
+        while len(found := np.fromfile(file, dtype=np.uint64, count=READ)):
+            yield found
+
+
+def _part(paths: Sequence[Path], k: int, n_parts: int) -> Hashes:
+    """The hashes of the k-th of so many equal parts of their range."""
+    if n_parts == 1:
+        return np.concatenate(
+            [np.zeros(0, np.uint64), *(b for path in paths for b in _blocks(path))]
+        )
+    width = (1 << 64) // n_parts + 1
+    low, high = np.uint64(k * width), np.uint64(min((k + 1) * width, (1 << 64)) - 1)
+    found = [np.zeros(0, dtype=np.uint64)]
+    for path in paths:
+        found += [block[(block >= low) & (block <= high)] for block in _blocks(path)]
+    return np.concatenate(found)
+
+
+def _twice(hashes: Hashes) -> Hashes:
+    hashes.sort()
+    return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+
+
+def _among(path: Path, wanted: Hashes) -> Ints:
+    """Positions of the hashes of a file that are among some ascending ones."""
+    found, start = [np.zeros(0, dtype=np.int64)], 0
+    for block in _blocks(path):
+        at = np.minimum(np.searchsorted(wanted, block), len(wanted) - 1)
+        found.append(start + np.flatnonzero(wanted[at] == block))
+        start += len(block)
+    return np.concatenate(found)
 
 
 def _buffers(chunk: pa.Array) -> tuple[Ints, NDArray[np.uint8]]:

@@ -15,10 +15,12 @@ import pyarrow.parquet as pq
 
 from qc.errors import ReadingsError
 from qc.plant import Plant, Shift
-from qc.records import LineReadings
+from qc.records import LineReadings, ReadingBlock
 from qc.storage import discover, fingerprint, read_line
 from tests.faults.hall import table
+from tests.gathered import everything
 
+Read = tuple[LineReadings, ReadingBlock]
 Arm = Literal["manifest", "checksums", "neither"]
 ARMS: tuple[Arm, ...] = ("manifest", "checksums", "neither")
 ROWS = 40
@@ -95,13 +97,14 @@ class Desk:
     shift: Shift
     folder: Path
 
-    def read(self, data: bytes) -> LineReadings | None:
+    def read(self, data: bytes) -> Read | None:
         """What is read of a file; None where it is refused."""
         (self.folder / "a.parquet").write_bytes(data)
         line = self.plant.lines[0]
         inputs = fingerprint(self.plant, line, self.shift, discover(self.plant, self.shift))
         try:
-            return read_line(self.plant, line, self.shift, inputs)
+            got = read_line(self.plant, line, self.shift, inputs)
+            return got, everything(got)
         except ReadingsError:
             return None
 
@@ -132,14 +135,16 @@ def run(desk: Desk, arm: Arm, n: int, seed: int) -> Counter[str]:
     return counts
 
 
-def _outcome(read: LineReadings | None, sound: LineReadings) -> str:
+def _outcome(read: Read | None, sound: Read) -> str:
     if read is None:
         return "refused"
-    if read.items.equals(sound.items) and np.array_equal(read.values, sound.values):
+    (of_it, items), (of_sound, sound_items) = read, sound
+    same = items.items.equals(sound_items.items)
+    if same and np.array_equal(items.values, sound_items.values):
         return "harmless"
-    if read.findings or read.rejects:
+    if of_it.findings or of_it.rejects:
         return "wrong, and told"
-    return "wrong rows" if read.n_rows != sound.n_rows else "wrong values"
+    return "wrong rows" if of_it.n_rows != of_sound.n_rows else "wrong values"
 
 
 def told(arm: str, counts: Counter[str]) -> str:

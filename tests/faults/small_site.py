@@ -24,7 +24,8 @@ import pytest
 
 from config import EXAMPLE, load_plant
 from flows import one_shift
-from qc.plant import Plant, Shift
+from qc.plant import Line, Plant, Shift
+from qc.records import LineReadings
 from qc.storage.simulated import FIRST_DAY, write_simulation
 
 ITEMS = 200
@@ -128,21 +129,21 @@ def build(folder: Path) -> Site:
 
 @contextmanager
 def remembered() -> Iterator[None]:
-    """Fit each input once: inspecting is a function of its arguments and touches no file."""
-    fitted: dict[tuple[str, str], Any] = {}
-    real = one_shift.inspect_line
+    """Fit each input once: judging is a function of its arguments and touches no file."""
+    fitted: dict[tuple[object, ...], Any] = {}
+    real = one_shift.judge_line
 
-    def once(*arguments: Any, **named: Any) -> Any:
-        key = named["config_sha256"], named["input_sha256"]
+    def once(line: Line, shift: Shift, readings: LineReadings, *rest: Any) -> Any:
+        key = (repr(line), shift, readings.files, len(readings.rejects))
         if key not in fitted:
-            fitted[key] = real(*arguments, **named)
+            fitted[key] = real(line, shift, readings, *rest)
         return fitted[key]
 
-    one_shift.inspect_line = once
+    one_shift.judge_line = once
     try:
         yield
     finally:
-        one_shift.inspect_line = real
+        one_shift.judge_line = real
 
 
 @contextmanager

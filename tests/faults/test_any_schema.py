@@ -17,6 +17,7 @@ from qc.plant import Line, Plant, Shift
 from qc.records import LineReadings
 from qc.storage import LineInputs, discover, fingerprint, read_line
 from tests.faults.hall import DAY, HEAD, LINE, table, write
+from tests.gathered import everything
 
 TYPES = (
     pa.float64(), pa.float32(), pa.float16(), pa.int8(), pa.int64(), pa.uint64(), pa.bool_(),
@@ -84,14 +85,17 @@ def judge(content: pa.Table) -> None:
             assert "b.parquet" in got.sentence
             assert "it cannot be decoded (" not in got.sentence  # no fault of ours was met
             return
-    assert got.n_rows == content.num_rows == len(got.values) + len(got.rejects)
-    rows = [int(place) for place in np.delete(np.arange(ROWS), [r.row for r in got.rejects])]
-    wanted = content["length_mm"].to_pylist()
-    expected = [np.nan if wanted[row] is None else float(wanted[row]) for row in rows]
-    np.testing.assert_array_equal(got.values, expected)
-    ids = content["item_id"].to_pylist()
-    assert [str(one) for one in got.items["item_id"].to_pylist()] == [str(ids[row]) for row in rows]
-    assert all(finding.sentence.replace("\u202f", " ").isprintable() for finding in got.findings)
+        assert got.n_rows == content.num_rows == len(everything(got).values) + len(got.rejects)
+        rows = [int(place) for place in np.delete(np.arange(ROWS), [r.row for r in got.rejects])]
+        wanted = content["length_mm"].to_pylist()
+        expected = [np.nan if wanted[row] is None else float(wanted[row]) for row in rows]
+        np.testing.assert_array_equal(everything(got).values, expected)
+        ids = content["item_id"].to_pylist()
+        items = everything(got).items["item_id"].to_pylist()
+        assert [str(one) for one in items] == [str(ids[row]) for row in rows]
+        assert all(
+            finding.sentence.replace("\u202f", " ").isprintable() for finding in got.findings
+        )
 
 
 def _read(

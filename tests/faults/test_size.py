@@ -42,7 +42,7 @@ resource.setrlimit(resource.RLIMIT_AS, (12 * 2**30, 12 * 2**30))
 for config in sys.argv[2:]:
     try:
         got = read(config)
-        accepted, said = len(got.values), [met.detail for met in got.rejects[:1]]
+        accepted, said = got.n_items, [met.detail for met in got.rejects[:1]]
         del got
     except Exception as error:
         accepted, said = 0, [str(error)]

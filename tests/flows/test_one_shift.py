@@ -121,14 +121,14 @@ def test_an_unexpected_error_stops_its_own_line_and_is_logged(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    inspect_line = one_shift.inspect_line
+    judge_line = one_shift.judge_line
 
     def broken(line, *args, **kwargs):  # type: ignore[no-untyped-def]
         if line.name == "C":
             raise ZeroDivisionError("a slip of ours")
-        return inspect_line(line, *args, **kwargs)
+        return judge_line(line, *args, **kwargs)
 
-    monkeypatch.setattr(one_shift, "inspect_line", broken)
+    monkeypatch.setattr(one_shift, "judge_line", broken)
     outcome = inspect(plant, early)
     assert outcome.failed == ("C",)
     assert "a slip of ours" in str(outcome.record.lines[2].error)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import numpy as np
 
 from qc.inspection import inspect_line
 from qc.plant import Batch, Gauge, Line, Policy, Shift
-from qc.records import LineReadings, LineResult, Reject, ShiftValues, WindowTally
+from qc.records import (
+    LineReadings,
+    LineResult,
+    ReadingBlock,
+    Reject,
+    ShiftValues,
+    WindowTally,
+)
 
 SHIFT = Shift(
     date(2026, 11, 20),
@@ -38,10 +46,42 @@ def line(
     )
 
 
-def readings(values: np.ndarray, nulls: int = 0, rejects: tuple[Reject, ...] = ()) -> LineReadings:
+@dataclass(frozen=True, slots=True, eq=False)
+class Inspected(LineResult):
+    """A result with the entry of each item, (n_items,)."""
+
+    index: np.ndarray
+
+
+def readings(
+    values: np.ndarray,
+    nulls: int = 0,
+    rejects: tuple[Reject, ...] = (),
+    measured_at: np.ndarray | None = None,
+    known: np.ndarray | None = None,
+) -> LineReadings:
+    """Readings in two blocks, nulls behind them."""
     x = np.concatenate([values, np.full(nulls, np.nan)])
     is_null = np.concatenate([np.zeros(len(values), bool), np.ones(nulls, bool)])
-    return LineReadings("A", x, is_null, None, None, (), rejects, (), len(x) + len(rejects))
+    cut = len(x) // 3
+    blocks = [
+        ReadingBlock(
+            x[part],
+            is_null[part],
+            None if measured_at is None else measured_at[part],
+            None if known is None else known[part],
+        )
+        for part in (slice(0, cut), slice(cut, None))
+    ]
+    return LineReadings("A", blocks, len(x), (), rejects, (), len(x) + len(rejects))
+
+
+def inspected(
+    on: Line, given: LineReadings, window: tuple[WindowTally, ...] = (), **more
+) -> Inspected:
+    result = inspect_line(on, SHIFT, given, window, config_sha256="c", input_sha256="i", **more)
+    index = np.concatenate([result.lookup.entries(block) for block in given.blocks])
+    return Inspected(result.record, result.tally, result.by_reading, result.lookup, index)
 
 
 def inspect(
@@ -51,9 +91,8 @@ def inspect(
     rejects: tuple[Reject, ...] = (),
     window: tuple[WindowTally, ...] = (),
     past: tuple[ShiftValues, ...] = (),
-) -> LineResult:
-    given = readings(values, nulls, rejects)
-    return inspect_line(on, SHIFT, given, window, past=past, config_sha256="c", input_sha256="i")
+) -> Inspected:
+    return inspected(on, readings(values, nulls, rejects), window, past=past)
 
 
 def mixed(n: int, seed: int, *parts: tuple[float, float, float]) -> np.ndarray:

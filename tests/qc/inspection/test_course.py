@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from qc.inspection import course as course_module
-from qc.inspection import inspect_line
-from qc.inspection.course import BLOCKS, FEWEST_ITEMS, course_of
+from qc.inspection.course import BLOCKS, FEWEST_ITEMS, course_of, time_table
 from qc.inspection.disposition import make_rule
 from qc.inspection.identity import fit_batches
 from qc.mixture import Tally
 from qc.plant import Gauge
-from qc.records import Course, LineResult
-from tests.qc.inspection.lines import SHIFT, line, readings
+from qc.records import BatchCourse, Course
+from tests.qc.inspection.lines import SHIFT, Inspected, line, readings
+from tests.qc.inspection.lines import inspected as inspect_items
 
 N = 6000
 START = np.datetime64("2026-11-20T05:00:00", "ns")
@@ -35,9 +35,8 @@ def two_batches(seed: int, second: float = 10.8) -> tuple[np.ndarray, np.ndarray
     return np.round(x, 2), part
 
 
-def inspected(x: np.ndarray, measured_at: np.ndarray | None, second: float = 10.8) -> LineResult:
-    given = replace(readings(x), measured_at=measured_at)
-    return inspect_line(line(10.0, second), SHIFT, given, (), config_sha256="c", input_sha256="i")
+def inspected(x: np.ndarray, measured_at: np.ndarray | None, second: float = 10.8) -> Inspected:
+    return inspect_items(line(10.0, second), readings(x, measured_at=measured_at))
 
 
 def course(x: np.ndarray, measured_at: np.ndarray, second: float = 10.8) -> Course:
@@ -119,10 +118,15 @@ def test_of_many_distinct_readings_neighbours_count_as_one(monkeypatch) -> None:
     rng = np.random.default_rng(6)
     x, part = rng.normal(10.0, 0.2, N), rng.random(N)
     tally = Tally.of(x)
-    args = (SHIFT, times(part), tally.index(x), tally, np.zeros(N, bool), np.ones((N, 1)), [None])
-    exact = course_of(*args).batches[0]
+
+    def counted() -> BatchCourse:
+        at = times(part)
+        table = time_table(SHIFT, (at.min(), at.max()), np.zeros(N, bool), at, tally.index(x))
+        return course_of(table, tally, np.ones((N, 1)), [None], None).batches[0]
+
+    exact = counted()
     monkeypatch.setattr(course_module, "MOST_READINGS", 500)
-    coarse = course_of(*args).batches[0]
+    coarse = counted()
     assert len(tally) > 4096  # so that the exact one is coarse too, and hardly so
     block = (part * BLOCKS).astype(int)
     for found, off in ((exact, 0.0005), (coarse, 0.005)):
@@ -137,7 +141,7 @@ def test_the_course_is_small_however_many_items() -> None:
     rng = np.random.default_rng(7)
     wide = replace(line(10.0), gauge=Gauge(None))
     x = rng.normal(10.0, 0.2, 50_000)
-    given = replace(readings(x), measured_at=times(rng.random(len(x))))
-    found = inspect_line(wide, SHIFT, given, (), config_sha256="c", input_sha256="i").record.course
+    given = readings(x, measured_at=times(rng.random(len(x))))
+    found = inspect_items(wide, given).record.course
     assert found is not None
     assert len(found.items) == len(found.batches[0].mean) == BLOCKS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 from scipy import stats
 
 from qc.findings import Severity
-from qc.inspection import inspect_line
 from qc.inspection.known import DISAGREE_P, _rates
 from qc.mixture import Tally
 from qc.plant import Batch, Gauge, Line, Policy
@@ -24,15 +22,14 @@ from qc.records import (
     WindowShift,
     WindowTally,
 )
-from tests.qc.inspection.lines import SHIFT, line, readings
+from tests.qc.inspection.lines import Inspected, inspected, line, readings
 
 ANCHORED = Policy(anchor_known=True)
 
 
-def inspect(on: Line, x: np.ndarray, known: np.ndarray | None, **more) -> LineResult:
-    measured = replace(readings(x), known=None if known is None else known.astype(np.int16))
-    window = more.pop("window", ())
-    return inspect_line(on, SHIFT, measured, window, config_sha256="c", input_sha256="i")
+def inspect(on: Line, x: np.ndarray, known: np.ndarray | None, **more) -> Inspected:
+    measured = readings(x, known=None if known is None else known.astype(np.int16))
+    return inspected(on, measured, more.pop("window", ()))
 
 
 def made(n: int, seed: int, *parts: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
@@ -145,7 +142,7 @@ def test_the_binomial_bounds_the_sum_of_unequal_chances(seed: int) -> None:
     rng = np.random.default_rng(seed)
     doubts = np.exp(rng.uniform(-12, -3, 200))
     for wrong in range(int(np.ceil(doubts.sum() + 1)), 9):
-        p = _rates(200, wrong, doubts)[-1]
+        p = _rates(200, wrong, float(doubts.sum()))[-1]
         exact = poisson_binomial(doubts, wrong)
         assert p is not None
         assert exact <= p * (1 + 1e-9)
@@ -153,7 +150,7 @@ def test_the_binomial_bounds_the_sum_of_unequal_chances(seed: int) -> None:
 
 
 def test_no_wrong_item_has_an_interval_from_nought() -> None:
-    observed, low, high, predicted, p = _rates(100, 0, np.full(100, 1e-6))
+    observed, low, high, predicted, p = _rates(100, 0, 100 * 1e-6)
     assert (observed, low, p) == (0.0, 0.0, 1.0)
     assert high == pytest.approx(1 - 0.025 ** (1 / 100))
     assert predicted == pytest.approx(1e-6)

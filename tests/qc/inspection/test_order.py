@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from qc.findings import Severity
-from qc.inspection import inspect_line
-from qc.inspection.order import batch_order
+from qc.inspection.order import BLOCKS, BatchOrder, batch_order
 from qc.records import LineResult
-from tests.qc.inspection.lines import SHIFT, line, readings
+from tests.qc.inspection.lines import inspected as inspect_items
+from tests.qc.inspection.lines import line, readings
 
 N = 4000
 START = np.datetime64("2026-11-20T05:00:00", "ns")
@@ -23,8 +21,15 @@ def times(part: np.ndarray) -> np.ndarray:
 
 
 def inspected(x: np.ndarray, part: np.ndarray) -> LineResult:
-    timed = replace(readings(np.round(x, 2)), measured_at=times(part))
-    return inspect_line(line(10.0, 11.2), SHIFT, timed, (), config_sha256="c", input_sha256="i")
+    return inspect_items(line(10.0, 11.2), readings(np.round(x, 2), measured_at=times(part)))
+
+
+def order_of(part: np.ndarray, away: np.ndarray, sd: float) -> BatchOrder | None:
+    """Of one batch whose items have all posterior one."""
+    passed = part - part.min()
+    block = np.minimum(passed / max(passed.max(), 1e-9) * BLOCKS, BLOCKS - 1).astype(int)
+    items = np.bincount(block, minlength=BLOCKS).astype(float)
+    return batch_order(items, np.bincount(block, away, BLOCKS), sd)
 
 
 def told(result: LineResult) -> dict[str, tuple[Severity, str]]:
@@ -68,16 +73,13 @@ def test_drift_and_its_error_are_those_of_the_regression() -> None:
     rng = np.random.default_rng(4)
     part = rng.random(N)
     x = rng.normal(0.0, 1.0, N) + 0.4 * part
-    order = batch_order(times(part), x, np.ones(N), float(x.mean()), float(x.std()))
+    order = order_of(part, x - x.mean(), float(x.std()))
     assert order is not None
     slope = np.polyfit(part, x, 1)[0]
     assert order.end - order.start == pytest.approx(0.9, abs=0.02)
     assert order.drift == pytest.approx(slope * (order.end - order.start) / x.std(), rel=0.02)
     # under no drift, sigmas are standard normal
-    still = [
-        batch_order(times(part), y - y.mean(), np.ones(N), 0.0, 1.0)
-        for y in rng.normal(0.0, 1.0, (200, N))
-    ]
+    still = [order_of(part, y - y.mean(), 1.0) for y in rng.normal(0.0, 1.0, (200, N))]
     sigmas = np.array([found.sigmas for found in still if found is not None])
     assert len(sigmas) == 200
     assert abs(sigmas.mean()) < 4 / np.sqrt(200)
@@ -86,6 +88,6 @@ def test_drift_and_its_error_are_those_of_the_regression() -> None:
 
 def test_too_few_items_or_one_moment_say_nothing() -> None:
     x = np.zeros(100)
-    assert batch_order(times(x), x, np.ones(100), 0.0, 1.0) is None
+    assert order_of(x, x, 1.0) is None
     few = np.linspace(0, 1, 20)
-    assert batch_order(times(few), few, np.ones(20), 0.0, 1.0) is None
+    assert order_of(few, few, 1.0) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, time
 from pathlib import Path
 
@@ -26,10 +26,12 @@ from qc.records import (
     LineRecord,
     LineResult,
     LineStatus,
+    ReadingBlock,
     Reason,
     Verdict,
     Zone,
 )
+from tests.gathered import everything
 
 DAY = date(2026, 11, 20)
 
@@ -116,17 +118,33 @@ def judge() -> Callable[..., LineResult]:
     """
 
     def dispose(line: Line, shift: Shift, readings: LineReadings, **changes: object) -> LineResult:
-        valid = ~readings.is_null & np.isfinite(readings.values)
+        whole = everything(readings)
+        valid = ~whole.is_null & np.isfinite(whole.values)
         tally = Tally.of(
-            readings.values[valid], resolution=line.gauge.resolution, origin=line.gauge.origin
+            whole.values[valid], resolution=line.gauge.resolution, origin=line.gauge.origin
         )
         by = _dispositions(tally.values)
-        index = np.full(len(valid), len(tally), np.int64)
-        index[valid] = tally.index(readings.values[valid])
-        record = _record(line, shift, readings, by, index)
-        return LineResult(replace(record, **changes), tally, by, index)
+        lookup = ByTally(tally)
+        record = _record(line, shift, readings, by, lookup.entries(whole))
+        return LineResult(replace(record, **changes), tally, by, lookup)
 
     return dispose
+
+
+@dataclass(frozen=True)
+class ByTally:
+    """The place of each reading in a tally, and one behind them for null."""
+
+    tally: Tally
+
+    def entries(self, block: ReadingBlock) -> np.ndarray:
+        valid = ~block.is_null & np.isfinite(block.values)
+        index = np.full(len(valid), len(self.tally), np.int64)
+        index[valid] = self.tally.index(block.values[valid])
+        return index
+
+    def times(self, block: ReadingBlock, entries: np.ndarray) -> None:
+        return None
 
 
 def _dispositions(x: np.ndarray) -> Dispositions:

@@ -22,6 +22,7 @@ from qc.storage import holds, tables
 from qc.storage.dispositions import StoredRecord, append_record, read_records
 from qc.storage.filled import NEEDED, OPTIONAL, read_filled
 from qc.storage.published import HELD, current_version
+from tests.gathered import write_whole_line
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SCRAPPED = HoldDecision(
@@ -43,7 +44,7 @@ def run(plant, shift, judge):
         inputs = storage.fingerprint(plant, line, shift, storage.discover(plant, shift))
         readings = storage.read_line(plant, line, shift, inputs)
         attempt = storage.begin(plant, shift)
-        storage.write_line(attempt, readings, judge(line, shift, readings))
+        write_whole_line(attempt, readings, judge(line, shift, readings))
         storage.assemble(attempt, (), "1", judge=again)
         return storage.publish(attempt, {})
 

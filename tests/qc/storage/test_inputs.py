@@ -12,6 +12,7 @@ from qc import storage
 from qc.plant import Baseline, Batch, Gauge, Policy
 from qc.storage.inputs import TREND_SHIFTS
 from qc.storage.published import PublishedVersion
+from tests.gathered import write_whole_line
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def inspected(plant, table, deliver, judge, inputs):
             deliver(table(n), line=name, shift=shift)
             line = plant.line(name)
             readings = storage.read_line(plant, line, shift, inputs(name, shift))
-            storage.write_line(attempt, readings, judge(line, shift, readings))
+            write_whole_line(attempt, readings, judge(line, shift, readings))
         storage.assemble(attempt, (), "1")
         return storage.publish(attempt, {})
 
@@ -246,7 +247,7 @@ def test_shifts_whose_fits_share_items_count_once(
         got = inputs("A", each)
         readings = storage.read_line(plant, plant.line("A"), each, got)
         window = tuple(tally.source for tally in got.window)
-        storage.write_line(attempt, readings, judge(plant.line("A"), each, readings, window=window))
+        write_whole_line(attempt, readings, judge(plant.line("A"), each, readings, window=window))
         storage.assemble(attempt, (), "1")
         storage.publish(attempt, {})
     deliver(table(3))

@@ -10,6 +10,7 @@ from qc.findings import Severity
 from qc.plant import Batch, Plant
 from qc.records import NONE
 from qc.storage import NoReadingsError, discover, fingerprint, read_line
+from tests.gathered import everything
 
 SMALL, LARGE = 0, 1
 
@@ -33,10 +34,10 @@ def read(plant, shift):
 def test_names_become_places_and_nothing_is_nothing(read, table, deliver):
     deliver(table(5, truth=pa.array(["small", None, "large", "", "small"])))
     got = read()
-    assert got.known.dtype == np.int16
-    assert got.known.tolist() == [SMALL, NONE, LARGE, NONE, SMALL]
+    assert everything(got).known.dtype == np.int16
+    assert everything(got).known.tolist() == [SMALL, NONE, LARGE, NONE, SMALL]
     assert got.findings == ()
-    assert got.items["truth"].to_pylist() == ["small", None, "large", "", "small"]
+    assert everything(got).items["truth"].to_pylist() == ["small", None, "large", "", "small"]
 
 
 @pytest.mark.parametrize(
@@ -44,21 +45,21 @@ def test_names_become_places_and_nothing_is_nothing(read, table, deliver):
 )
 def test_text_in_any_layout(read, table, deliver, kind):
     deliver(table(3, truth=pa.array(["large", None, "small"]).cast(kind)))
-    assert read().known.tolist() == [LARGE, NONE, SMALL]
+    assert everything(read()).known.tolist() == [LARGE, NONE, SMALL]
 
 
 def test_whole_numbers_name_batches_too(plant, read, table, deliver):
     (b, a) = plant.lines
     numbered = replace(plant, lines=(b, replace(a, batches=(Batch("12"), Batch("-3")))))
     deliver(table(3, truth=pa.array([-3, None, 12], pa.int32())))
-    assert read(plant=numbered).known.tolist() == [1, NONE, 0]
+    assert everything(read(plant=numbered)).known.tolist() == [1, NONE, 0]
 
 
 def test_a_shift_in_which_nothing_is_stated(read, table, deliver):
     """Writers give a column of nulls alone the type null."""
     deliver(table(3, truth=pa.nulls(3)), "a.parquet")
     deliver(table(2, first=3, truth=pa.array([None, "large"])), "b.parquet")
-    assert read().known.tolist() == [NONE] * 4 + [LARGE]
+    assert everything(read()).known.tolist() == [NONE] * 4 + [LARGE]
 
 
 def test_rows_left_out_take_their_batch_with_them(read, table, deliver):
@@ -67,15 +68,15 @@ def test_rows_left_out_take_their_batch_with_them(read, table, deliver):
     stated = pa.array(["small", "small", "large", "small", "large"])
     deliver(table(5, item_id=ids, measured_at=twice, truth=stated))
     got = read()
-    assert got.items["item_id"].to_pylist() == ["W1", "W2"]
-    assert got.known.tolist() == [SMALL, LARGE]
+    assert everything(got).items["item_id"].to_pylist() == ["W1", "W2"]
+    assert everything(got).known.tolist() == [SMALL, LARGE]
 
 
 def test_a_name_that_is_no_batch_of_the_line_is_told_and_not_used(read, table, deliver):
     odd = "x" * 50
     deliver(table(6, truth=pa.array(["Small", "small", "huge", "huge", None, odd])))
     got = read()
-    assert got.known.tolist() == [NONE, SMALL, NONE, NONE, NONE, NONE]
+    assert everything(got).known.tolist() == [NONE, SMALL, NONE, NONE, NONE, NONE]
     (finding,) = got.findings
     assert (finding.code, finding.severity) == ("readings.unknown_batch", Severity.CAUTION)
     assert finding.sentence == (
@@ -107,4 +108,4 @@ def test_the_column_must_be_there(read, table, deliver):
 def test_a_plant_without_the_column_knows_nothing(plant, read, table, deliver):
     deliver(table(2, truth=pa.array(["small", None])))
     without = replace(plant, columns=replace(plant.columns, known_batch=None))
-    assert read(plant=without).known is None
+    assert everything(read(plant=without)).known is None

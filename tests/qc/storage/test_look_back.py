@@ -16,6 +16,7 @@ from qc.plant import Shift
 from qc.records import LineOutcome, LineStatus, Since
 from qc.storage import look_back
 from qc.storage.published import current_version
+from tests.gathered import write_whole_line
 
 ACT, CARE, NOTE = Severity.ACTION, Severity.CAUTION, Severity.NOTE
 
@@ -38,7 +39,7 @@ def publish_with(plant, table, deliver, judge):
             readings = storage.read_line(plant, line, shift, inputs)
             findings = tuple(Finding(code, severity, "Said.") for code, severity in codes)
             result = judge(line, shift, readings, findings=findings)
-            storage.write_line(attempt, readings, result)
+            write_whole_line(attempt, readings, result)
         record, _ = storage.assemble(attempt, (), software)
         storage.publish(attempt, {})
         return record

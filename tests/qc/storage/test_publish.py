@@ -16,6 +16,7 @@ from qc.findings import Finding, Severity
 from qc.records import Counts, LineStatus
 from qc.storage import atomic
 from qc.storage.attempt import open_base
+from tests.gathered import write_whole_line
 
 NOTE = (Finding("a.note", Severity.NOTE, "Something else is said."),)
 
@@ -37,7 +38,7 @@ class House:
 
     def write(self, attempt, *names, **changes):
         for name in names:
-            storage.write_line(attempt, *self.prepare(name, **changes))
+            write_whole_line(attempt, *self.prepare(name, **changes))
 
     def run(self, *names, findings=(), software="1", run="r1", **changes):
         attempt = storage.begin(self.plant, self.shift)
@@ -312,7 +313,7 @@ def test_a_failure_at_every_call_leaves_the_old_version_or_the_new(old, house, m
         calls |= {"n": 0, "fail_at": len(seen) + 1}
         try:
             attempt = storage.begin(house.plant, house.shift)
-            storage.write_line(attempt, *prepared)
+            write_whole_line(attempt, *prepared)
             storage.assemble(attempt, (), "2")
             storage.publish(attempt, {})
             done = True

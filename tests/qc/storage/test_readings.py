@@ -12,6 +12,7 @@ import pytest
 from qc.errors import ReadingsError
 from qc.findings import Severity
 from qc.storage import NoReadingsError, discover, fingerprint, read_line
+from tests.gathered import everything
 
 
 @pytest.fixture
@@ -33,12 +34,12 @@ def test_clean_files_are_read_whole_and_in_order(read, table, deliver):
     deliver(table(4, first=4), "b.parquet")
     deliver(table(4), "a.parquet")
     got = read()
-    assert got.items["item_id"].to_pylist() == [f"W{n:04d}" for n in range(8)]
-    assert got.values.tolist() == [1.0, 3.0] * 4
+    assert everything(got).items["item_id"].to_pylist() == [f"W{n:04d}" for n in range(8)]
+    assert everything(got).values.tolist() == [1.0, 3.0] * 4
     assert got.n_rows == 8
     assert [file.n_rows for file in got.files] == [4, 4]
     assert (got.rejects, got.findings) == ((), ())
-    assert got.measured_at.dtype == "datetime64[ns]"
+    assert everything(got).measured_at.dtype == "datetime64[ns]"
 
 
 @pytest.mark.fault("C4", "C5")
@@ -47,7 +48,7 @@ def test_copies_and_contradictions_over_files(read, table, deliver):
     again = table(5)  # the same and W0004, but W0001 reads otherwise
     deliver(again.set_column(1, "volume_l", pa.array([1.0, 2.0, 1.0, 3.0, 1.0])), "b.parquet")
     got = read()
-    assert got.items["item_id"].to_pylist() == ["W0000", "W0002", "W0003", "W0004"]
+    assert everything(got).items["item_id"].to_pylist() == ["W0000", "W0002", "W0003", "W0004"]
     met = {(reject.reason, reject.path[-9:], reject.row, reject.item_id) for reject in got.rejects}
     assert met == {
         ("conflicting duplicate", "a.parquet", 1, "W0001"),
@@ -73,15 +74,15 @@ def test_copies_with_null_and_nan_are_identical(read, table, deliver):
         ("surplus copy", 2),
         ("surplus copy", 3),
     ]
-    assert got.is_null.tolist() == [True, False]
-    assert np.isnan(got.values).all()
+    assert everything(got).is_null.tolist() == [True, False]
+    assert np.isnan(everything(got).values).all()
 
 
 @pytest.mark.fault("C7")
 def test_ids_that_only_look_alike_stay_apart(read, table, deliver):
     ids = ["W1", "w1", "W1 ", "\u200bW1", "\uff37\uff11", "Å", "A\u030a"]
     deliver(table(7, item_id=pa.array(ids)))
-    assert read().items["item_id"].to_pylist() == ids
+    assert everything(read()).items["item_id"].to_pylist() == ids
 
 
 def test_a_refused_file_is_refused_alone_and_surfaces(read, table, deliver):
@@ -89,7 +90,7 @@ def test_a_refused_file_is_refused_alone_and_surfaces(read, table, deliver):
     deliver(table(3, first=3), "b.parquet").write_bytes(b"")
     (deliver(table(3, first=6), "c.parquet").parent / "d.csv").write_text("x")
     got = read()
-    assert len(got.values) == 6
+    assert len(everything(got).values) == 6
     refused = [reject for reject in got.rejects if reject.row is None]
     assert [reject.path[-9:] for reject in refused] == ["rly/d.csv", "b.parquet"]
     (finding,) = got.findings
@@ -103,7 +104,7 @@ def test_a_refused_file_is_refused_alone_and_surfaces(read, table, deliver):
 def test_a_bad_file_that_sorts_first_decides_nothing(read, table, deliver):
     deliver(table(3).rename_columns({"volume_l": "Volume_L"}), "a.parquet")
     deliver(table(3), "b.parquet")
-    assert read().values.tolist() == [1.0, 3.0, 1.0]
+    assert everything(read()).values.tolist() == [1.0, 3.0, 1.0]
 
 
 @pytest.mark.fault("A15")
@@ -128,8 +129,15 @@ def test_columns_that_differ_between_files(read, table, deliver):
     deliver(table(2, first=2, other=pa.array([0.5, 0.5])), "b.parquet")
     deliver(table(2, first=4, note=pa.array(["x", "y"])), "c.parquet")
     got = read()
-    assert got.items.column_names == ["item_id", "volume_l", "measured_at", "lot", "note", "other"]
-    assert got.items["note"].to_pylist() == [1, 2, None, None]
+    assert everything(got).items.column_names == [
+        "item_id",
+        "volume_l",
+        "measured_at",
+        "lot",
+        "note",
+        "other",
+    ]
+    assert everything(got).items["note"].to_pylist() == [1, 2, None, None]
     (refused,) = got.rejects
     assert "'note' is of type string" in refused.detail
 
@@ -140,7 +148,7 @@ def test_items_outside_of_the_shift_are_kept_and_counted(read, table, deliver, s
     times = pa.array(moments, pa.timestamp("us", tz="UTC"))
     deliver(table(4, measured_at=times))
     got = read()
-    assert len(got.values) == 4
+    assert len(everything(got).values) == 4
     (finding,) = got.findings
     assert finding.code == "readings.outside_shift"
     assert finding.sentence.startswith(
@@ -181,8 +189,8 @@ def test_every_row_is_an_item_or_a_reject_and_the_split_does_not_matter(seed, re
         else:
             kept.add(name)
     assert Counter(reject.reason for reject in got.rejects) == expected
-    assert set(got.items["item_id"].to_pylist()) == kept
-    assert got.n_rows == n == len(got.values) + len(got.rejects)
+    assert set(everything(got).items["item_id"].to_pylist()) == kept
+    assert got.n_rows == n == len(everything(got).values) + len(got.rejects)
     assert got.n_rows == sum(file.n_rows for file in got.files)
 
 
@@ -190,5 +198,5 @@ def test_lines_are_read_by_several_threads_at_once(read, table, deliver):
     deliver(table(500), line="A")
     deliver(table(300), line="B")
     with ThreadPoolExecutor(4) as pool:
-        sizes = [len(got.values) for got in pool.map(read, "ABAB")]
+        sizes = [len(everything(got).values) for got in pool.map(read, "ABAB")]
     assert sizes == [500, 300, 500, 300]

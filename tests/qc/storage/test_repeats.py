@@ -1,8 +1,11 @@
-"""Texts that occur more than once, against a count in plain Python."""
+"""Texts that may occur more than once, against a count in plain Python."""
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,41 +14,71 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qc.storage import repeats
-from qc.storage.repeats import hashes_of, repeated
+from qc.storage.duplicates import look_alikes
+from qc.storage.repeats import hashes_of, repeated, write_hashes
 
-# Few letters, so that there are repeats; with null, empty and texts longer than a word.
-texts = st.lists(st.none() | st.text("ab\0ü", max_size=20), max_size=60)
+# Few letters, so that there are repeats; with empty texts and some longer than a word.
+texts = st.lists(st.text("aA\0 ü\u200b", max_size=20), max_size=60)
 
 
-def expected(entries: list[str | None]) -> list[int]:
+def found(folder: Path, *columns: pa.ChunkedArray) -> list[list[int]]:
+    paths = [folder / str(number) for number in range(len(columns))]
+    for path, column in zip(paths, columns, strict=True):
+        with write_hashes(path) as keep:
+            assert keep is not None
+            for chunk in column.chunks:
+                keep(pa.chunked_array([chunk]))
+    return [rows.tolist() for rows in repeated(paths)]
+
+
+def twice(entries: Sequence[str]) -> set[int]:
     counted = Counter(entries)
-    return [row for row, entry in enumerate(entries) if counted[entry] > 1]
+    return {row for row, entry in enumerate(entries) if counted[entry] > 1}
 
 
 @given(texts, st.integers(0, 60), st.sampled_from([pa.string(), pa.large_string()]))
-def test_rows_and_groups_are_those_of_a_count(entries, cut: int, kind: pa.DataType) -> None:
-    # A slice as well: its texts do not begin where its buffers do.
+def test_equal_texts_and_those_that_look_alike_are_found(
+    entries: list[str], cut: int, kind: pa.DataType
+) -> None:
+    # Slices as well: their texts do not begin where their buffers do.
     whole = pa.array(["x", *entries, "x"], kind)
-    column = pa.chunked_array([whole[1 : 1 + cut], whole[1 + cut : -1]], kind)
-    column = column.slice(0, len(entries))
-    rows, groups = repeated(column)
-    assert rows.tolist() == expected(entries)
-    met = [entries[row] for row in rows]
-    assert len(set(zip(met, groups.tolist(), strict=True))) == len(set(met)) == len(set(groups))
+    files = [pa.chunked_array([whole[1 : 1 + cut]]), pa.chunked_array([whole[1 + cut : -1]])]
+    files = [file if len(file) else pa.chunked_array([], kind) for file in files]
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = found(Path(folder), *files)
+    met = {*first, *(len(files[0]) + row for row in second)}
+    n = len(entries)
+    assert twice(entries) <= {row for row in met if row < n}
+    different = list(dict.fromkeys(entries))
+    alike = look_alikes(pa.chunked_array([different], pa.string()))
+    wanted = {different[row] for row in alike.tolist()}
+    assert {row for row, entry in enumerate(entries) if entry in wanted} <= met
+    # Nothing else: here no two texts fold to one that do not look alike.
+    assert {entries[row] for row in met if row < n} <= wanted | {entries[r] for r in twice(entries)}
 
 
 @pytest.mark.parametrize("width", [1, 8, 11, 16])
-def test_different_texts_of_many_blocks_are_all_different(width: int) -> None:
+def test_different_texts_of_many_blocks_are_all_different(
+    width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repeats, "SORTED", 10_000)  # in several parts of their range
     n = min(3 * repeats.BLOCK + 3, 10**width)
     column = pa.chunked_array([[f"{number:0{width}d}" for number in range(n)]])
     assert len(np.unique(hashes_of(column))) == n
-    assert len(repeated(column)[0]) == 0
-    again = pa.chunked_array([*column.chunks, column.chunks[0][n // 2 : n // 2 + 1]])
-    assert repeated(again)[0].tolist() == [n // 2, n]
+    assert found(tmp_path, column) == [[]]
+    again = pa.chunked_array([column.chunks[0][n // 2 : n // 2 + 1]])
+    assert found(tmp_path, column, again) == [[n // 2], [0]]
 
 
-def test_texts_whose_hashes_collide_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_letters_differ_in_case_alone_and_digits_never() -> None:
+    same = hashes_of(pa.chunked_array([["w-0001a", "W-0001A"]]))
+    assert same[0] == same[1]
+    others = hashes_of(pa.chunked_array([[f"W-{number:04d}" for number in range(10_000)]]))
+    assert len(np.unique(others)) == 10_000
+
+
+def test_hashes_that_collide_are_found_and_left_to_be_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(repeats, "hashes_of", lambda column: np.zeros(len(column), np.uint64))
-    rows, groups = repeated(pa.chunked_array([["a", "b", "a", "c"]]))
-    assert rows.tolist() == [0, 2]
-    assert groups[0] == groups[1]
+    assert found(tmp_path, pa.chunked_array([["a", "b", "a", "c"]])) == [[0, 1, 2, 3]]

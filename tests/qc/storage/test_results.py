@@ -15,6 +15,7 @@ from qc.errors import StorageError
 from qc.mixture import Tally
 from qc.records import Disposition, Reason
 from qc.storage import items, tables
+from tests.gathered import everything, write_whole_line
 
 READINGS = [1.0, 2.1, 7.0, 3.0, 1.8, None, 1.95, 6.0, 2.9]
 
@@ -29,7 +30,7 @@ def publish_line(plant, shift, judge):
         readings = storage.read_line(plant, line, shift, inputs)
         result = judge(line, shift, readings, **changes)
         attempt = storage.begin(plant, shift)
-        storage.write_line(attempt, readings, result)
+        write_whole_line(attempt, readings, result)
         storage.assemble(attempt, (), "1")
         return readings, result, storage.publish(attempt, {})
 
@@ -42,7 +43,7 @@ def delivered(table, deliver):
 
 
 def test_every_item_has_its_own_columns_and_ours(publish_line, delivered):
-    _, result, version = publish_line()
+    readings, result, version = publish_line()
     got = pq.ParquetFile(version.folder / "items/line=A/part-00000.parquet").read()
     assert got.select(range(4)).equals(pq.ParquetFile(delivered).read())
     assert {field.name: str(field.type)[:24] for field in got.schema}.items() >= {
@@ -56,7 +57,8 @@ def test_every_item_has_its_own_columns_and_ours(publish_line, delivered):
         "reason": "dictionary<values=string",
     }.items()
     names = ["small", "large"]
-    for row, entry in zip(got.to_pylist(), result.index, strict=True):
+    entries = result.lookup.entries(everything(readings))
+    for row, entry in zip(got.to_pylist(), entries, strict=True):
         by = result.by_reading
         batch = int(by.batch[entry])
         assert row["batch"] == (None if batch < 0 else names[batch])
@@ -102,12 +104,10 @@ def test_unassessed_items_come_last_in_file_order_and_100_are_enough(
         result.by_reading,
         disposition=np.full(len(result.by_reading), Disposition.UNASSESSED, np.int16),
     )
-    counts = replace(
-        result.record.counts, assigned=0, by_batch=(0, 0), unassessed=len(readings.values)
-    )
+    counts = replace(result.record.counts, assigned=0, by_batch=(0, 0), unassessed=readings.n_items)
     result = replace(result, by_reading=unassessed, record=replace(result.record, counts=counts))
     attempt = storage.begin(plant, shift)
-    storage.write_line(attempt, readings, result)
+    write_whole_line(attempt, readings, result)
     _, evidence = storage.assemble(attempt, (), "1")
     assert [item.item_id for item in evidence["A"].held] == [f"W{n:04d}" for n in range(100)]
     assert pq.read_metadata(attempt.folder / "held.parquet").num_rows == 150
@@ -247,4 +247,4 @@ def test_counts_that_do_not_add_up_are_never_published(field, plant, shift, tabl
     counts = replace(result.record.counts, **{field: getattr(result.record.counts, field) + 1})
     wrong = replace(result, record=replace(result.record, counts=counts))
     with pytest.raises(StorageError, match="not add up"):
-        storage.write_line(storage.begin(plant, shift), readings, wrong)
+        write_whole_line(storage.begin(plant, shift), readings, wrong)
