@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import boto3
 import pyarrow.parquet as pq
@@ -27,7 +28,7 @@ from werkzeug.serving import make_server
 from flows import one_shift
 from qc.plant import Plant
 from qc.spool import mirror_of
-from qc.storage import place, remote
+from qc.storage import intake, place, remote
 from qc.storage.verify import verify_shifts
 from tests.faults.small_site import RUN, Site
 
@@ -61,11 +62,17 @@ class Store:
         when it has done what was asked; None: as moto does.
     asked : list of (str, str)
         Methods and keys of the requests since it was last emptied.
+    moved : list of (str, str, int)
+        The same, with the bytes of content that were answered to a GET, or sent by a PUT.
+    listed : list of str
+        Prefixes of the listings among them.
     """
 
     before: Fault = _none
     after: Fault = _none
     asked: list[tuple[str, str]] = field(default_factory=list)
+    moved: list[tuple[str, str, int]] = field(default_factory=list)
+    listed: list[str] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
     one: threading.Lock = field(default_factory=threading.Lock)  # moto's conditions need it
     port: int = 0
@@ -73,6 +80,8 @@ class Store:
     def mend(self) -> None:
         self.before, self.after = _none, _none
         self.asked.clear()
+        self.moved.clear()
+        self.listed.clear()
 
     def hang(self, _method: str, _key: str) -> Answer | None:
         self.released.wait(60)
@@ -100,6 +109,9 @@ class Store:
             if "another" in environ.get("HTTP_AUTHORIZATION", ""):
                 return inner(environ, start)
             self.asked.append((method, key))
+            query = parse_qs(environ.get("QUERY_STRING", ""))
+            if "list-type" in query:
+                self.listed += query.get("prefix", [""])
             answer = self.before(method, key)
             if answer is None:
                 begun: list[Any] = []
@@ -107,6 +119,9 @@ class Store:
                     content = b"".join(inner(environ, lambda *told: begun.extend(told)))
                 answer = self.after(method, key)
                 if answer is None:
+                    sent = int(environ.get("CONTENT_LENGTH") or 0)
+                    moved = {"GET": len(content), "PUT": sent}.get(method, 0)
+                    self.moved.append((method, key, moved))
                     start(*begun[:2])
                     return [content]
             else:
@@ -145,7 +160,13 @@ def store_server() -> Iterator[Store]:
             server.shutdown()
             thread.join()
             server.server_close()
-            place._mirror.cache_clear()
+            forget_connections()
+
+
+def forget_connections() -> None:
+    """Have the next call connect anew: to another server, or with other limits."""
+    place._mirror.cache_clear()
+    intake._bucket.cache_clear()
 
 
 @dataclass(frozen=True)
@@ -218,7 +239,7 @@ def old_version(site: StoreSite) -> dict[str, str]:
 def then_completes(site: StoreSite, before: dict[str, str]) -> None:
     """After trouble: the old version stands; the next run publishes what it would have."""
     site.store.mend()
-    place._mirror.cache_clear()
+    forget_connections()
     os.environ["AWS_ENDPOINT_URL"] = site.store.url
     assert site.seen() == before
     assert site.run().published.changed
