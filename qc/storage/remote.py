@@ -55,7 +55,7 @@ class ObjectState:
     tag : str
         The store's own mark of this content (ETag, or version).
     modified : datetime
-        Aware.
+        Aware, to the second.
     """
 
     key: str
@@ -87,6 +87,11 @@ class Bucket:
             got = obstore.get(self._small, key)
             meta = {"e_tag": got.meta["e_tag"], "version": got.meta["version"]}
             return bytes(got.bytes()), {name: tag for name, tag in meta.items() if tag}
+
+    def tagged(self, key: str) -> tuple[bytes, str]:
+        """A small object, and the tag of that state of it (errors as `get`)."""
+        content, seen = self.get(key)
+        return content, _tag({"e_tag": None, "version": None, **seen})
 
     def chunks(self, key: str) -> Iterator[bytes]:
         """The content of a large object, piece by piece (errors as `get`, before the first)."""
@@ -224,8 +229,13 @@ class Bucket:
 
 
 def _state(meta: Any) -> ObjectState:
-    tag = meta["e_tag"] or meta["version"] or ""
-    return ObjectState(meta["path"], int(meta["size"]), tag, meta["last_modified"])
+    modified = meta["last_modified"].replace(microsecond=0)
+    return ObjectState(meta["path"], int(meta["size"]), _tag(meta), modified)
+
+
+def _tag(meta: Any) -> str:
+    # Listings and answers to a GET of one store differ in quotes, and in fractions of a second.
+    return str(meta["e_tag"] or meta["version"] or "").removeprefix("W/").strip('"')
 
 
 def _store(url: str, limit: timedelta) -> Any:

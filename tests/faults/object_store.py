@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,19 @@ class StoreSite:
             assert hashlib.sha256(objects[path]).hexdigest() == entry["sha256"], path
             files[entry["path"]] = entry["sha256"]
         return {path: sha256 for path, sha256 in files.items() if path != RUN}
+
+    @property
+    def home(self) -> str:
+        """The shift's folder, below the results."""
+        return self.local.home.relative_to(self.local.results).as_posix()
+
+    def put(self, key: str, content: bytes = b"x", age: timedelta | None = None) -> None:
+        """Write an object of the results past the code, as of some time ago."""
+        whole = f"plant/results/{key}"
+        self.store.client.put_object(Bucket=self.bucket, Key=whole, Body=content)
+        if age is not None:
+            held = s3_backends[ACCOUNT]["aws"].buckets[self.bucket].keys[whole]
+            held.last_modified = (datetime.now(UTC) - age).replace(tzinfo=None)
 
     def versions(self) -> set[str]:
         """Versions of which the store has any object."""
