@@ -1,18 +1,24 @@
-"""Results in an object store over the years: what dead runs left."""
+"""Results in an object store over the years: what dead runs left, and what is old."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from flows.retention import told_as_json
 from qc import storage
 from qc.errors import StorageError, StoreError
 from qc.storage import remote
 from qc.storage.audit import read_audit
 from qc.storage.litter import Litter, sweep
+from qc.storage.retention import old_shifts
 from qc.storage.store_litter import LOOKED
 from qc.storage.verify import verify_shifts
 from tests.faults.object_store import BAD, EXPIRED, Store, StoreSite, old_version
@@ -142,6 +148,41 @@ def test_h5_who_dies_while_he_removes_leaves_it_to_the_next(site: StoreSite, sto
     swept = sweep(_unlooked(site.on("two")), datetime.now(UTC) + LATER)
     assert [path.name for path in swept.attempts] == [DEAD]
     assert site.objects() == before
+
+
+def test_what_is_old_in_a_store_is_listed_and_nothing_is_removed(site: StoreSite) -> None:
+    old_version(site)
+    site.run()
+    site.put(f"{site.home}/{DEAD}/shift.json", b"12345")
+    objects, home = site.objects(), site.home
+    shift, age = site.local.shift, timedelta(days=30)
+    assert old_shifts(site.plant, shift.end + age - timedelta(seconds=1), age) == []
+    (old,) = old_shifts(site.on("two").plant, shift.end + age, age)
+    assert site.objects() == objects
+    weight = _weight(objects, lambda key: key.startswith(f"{home}/"))
+    assert (old.date, old.shift, old.size) == (shift.date, "early", weight)
+    first, second = sorted(site.versions() - {DEAD})
+    assert [(one.version, one.published) for one in old.versions] == [(first, True), (DEAD, False)]
+    named = {
+        entry["path"] for entry in json.loads(objects[f"{home}/{second}/manifest.json"])["files"]
+    }
+    needed = {f"{home}/{path[3:]}" for path in named if path.startswith(f"../{first}/")}
+    assert [one.freed for one in old.versions] == [
+        _weight(objects, lambda key: f"/{first}/" in key and key not in needed),
+        5,
+    ]
+    content = json.loads(told_as_json(site.plant, 30, [replace(old, kept=())]))
+    (one,) = content["shifts"]
+    assert one["remove"] == [f"{site.url}/{home}/"]
+    assert content["versions"][-1]["remove"] == [f"{site.url}/{home}/{DEAD}/"]
+    keys = {f"{site.url}/{key}" for key in objects}
+    removable = content["versions"][0]["remove"]
+    assert all(any(key.startswith(place) for key in keys) for place in removable)
+    assert not any(re.search("two|one/", place) for place in removable)
+
+
+def _weight(objects: dict[str, bytes], counts: Callable[[str], bool]) -> int:
+    return sum(len(content) for key, content in objects.items() if counts(key))
 
 
 def _unlooked(site: StoreSite) -> Path:
