@@ -30,7 +30,7 @@ from qc.storage.remote import Bucket, ObjectState
 SUFFIX = ".parquet"
 HIDDEN = (".", "_")
 LINE_KEY = "line="
-AT_ONCE = 4  # requests side by side: each waits for the network, and a large file takes 10 MB
+AT_ONCE = 8  # requests side by side: each waits for the network, and a large file takes 10 MB
 NAME_BYTES = 200  # of a file system's 255: temporary files and notes have longer names
 LOCKS = ".shifts"
 
@@ -121,8 +121,8 @@ def listed_bytes(plant: Plant, shift: Shift) -> int | None:
     StoreError
         If the store does not answer, or refuses.
     """
-    _, problems, listed = _listed(_bucket_of(plant), plant, shift)
-    if not problems and not any(one.objects or one.problems for one in listed):
+    _, _, listed = _listed(_bucket_of(plant), plant, shift)
+    if not any(one.objects or one.problems for one in listed):
         return None
     return sum(state.size for one in listed for state in one.objects)
 
@@ -266,9 +266,10 @@ def _fetch(bucket: Bucket, root: Path, listed: ObjectState) -> Reject | None:
             digest.update(chunk)
             size += len(chunk)
             handle.write(chunk)
-        if size != state.size:
+        wanted = listed.size if state.tag == listed.tag else state.size
+        if size != wanted:
             raise StoreError(
-                f"{size} bytes came, the store said {state.size}",
+                f"{size} bytes came, the store said {wanted}",
                 Where(f"{bucket.url}/{listed.key}"),
                 "Run again; if it stays so, write the object again",
             )

@@ -67,6 +67,8 @@ class Store:
         The same, with the bytes of content that were answered to a GET, or sent by a PUT.
     listed : list of str
         Prefixes of the listings among them.
+    broken_off : list of str
+        Ends of keys of which the next answer breaks off in its middle, once each.
     """
 
     before: Fault = _none
@@ -74,6 +76,7 @@ class Store:
     asked: list[tuple[str, str]] = field(default_factory=list)
     moved: list[tuple[str, str, int]] = field(default_factory=list)
     listed: list[str] = field(default_factory=list)
+    broken_off: list[str] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
     one: threading.Lock = field(default_factory=threading.Lock)  # moto's conditions need it
     port: int = 0
@@ -124,6 +127,10 @@ class Store:
                     moved = {"GET": len(content), "PUT": sent}.get(method, 0)
                     self.moved.append((method, key, moved))
                     start(*begun[:2])
+                    ends = [end for end in self.broken_off if key.endswith(end)]
+                    if method == "GET" and ends:
+                        self.broken_off.remove(ends[0])
+                        return [content[: len(content) // 2]]
                     return [content]
             else:
                 environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import itertools
 import json
+import os
 import shutil
 import threading
 import time
@@ -17,7 +20,7 @@ from flows import one_shift
 from flows.backfilling import Range, backfill_and_tell
 from flows.checking import check_and_tell
 from qc import storage
-from qc.errors import ReadingsError, StoreError
+from qc.errors import ReadingsError, StoreError, WriteError
 from qc.records import SourceState
 from qc.spool import mirror_of
 from qc.storage.discover import bytes_of_readings, has_readings
@@ -98,6 +101,76 @@ def test_a_fetch_that_breaks_leaves_whole_files_and_is_gone_on_with(
     assert hall.fetched() == {key: len(objects[key])}
     hall.site.local.run()
     assert hall.site.seen() == hall.site.local.seen()
+
+
+@pytest.mark.fault("I8")
+@pytest.mark.parametrize("n", range(1, 6))
+def test_i8_each_call_for_readings_fails_once_and_nothing_is_half_there(
+    hall: Delivered, store: Store, n: int
+) -> None:
+    """Two listings and three objects: after trouble with any, the next run does what is left."""
+    store.mend()
+    count, shift = itertools.count(1), hall.site.local.shift
+    store.before = lambda _method, _key: BAD if next(count) == n else None
+    with pytest.raises(StoreError, match="400"):
+        storage.discover(hall.plant, shift)
+    objects, had = _objects(hall), hall.held()
+    assert had == {key: objects[key] for key in had}
+    store.mend()
+    assert storage.discover(hall.plant, shift).by_line["C"] == tuple(sorted(objects))
+    assert hall.fetched() == {key: len(objects[key]) for key in objects.keys() - had.keys()}
+    assert hall.held() == objects
+
+
+@pytest.mark.fault("I8")
+@pytest.mark.parametrize("times", [1, 50])
+def test_i8_an_answer_that_breaks_off_is_no_file(hall: Delivered, store: Store, times: int) -> None:
+    key = f"{hall.folder}/part-1.parquet"
+    store.broken_off += [key] * times
+    objects = _objects(hall)
+    try:
+        storage.discover(hall.plant, hall.site.local.shift)
+    except StoreError as error:
+        assert times == 50
+        assert key in str(error)  # noqa: PT017
+        assert hall.held() == {name: objects[name] for name in objects if name != key}
+    else:
+        assert hall.held() == objects
+    assert not list(hall.spool.rglob("*.tmp"))
+    store.broken_off.clear()
+
+
+@pytest.mark.fault("I1")
+def test_i1_a_disk_that_is_full_while_readings_are_fetched_is_told(
+    hall: Delivered, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("qc.storage.intake.os.utime", full)
+        with pytest.raises(WriteError, match=r"cannot write part-.*takes about 0\.4 MB") as met:
+            hall.run()
+    assert str(met.value.where.path).startswith(str(hall.spool))
+    assert (hall.held(), list(hall.spool.rglob("*.tmp"))) == ({}, [])
+    store.mend()
+    assert hall.run().published.changed
+
+
+def test_what_a_killed_fetch_leaves_is_not_read_and_goes(hall: Delivered, store: Store) -> None:
+    shift, objects = hall.site.local.shift, _objects(hall)
+    storage.discover(hall.plant, shift)
+    folder = hall.spool / hall.folder
+    (folder / ".part-1.parquet.fetched").unlink()  # killed before it was noted
+    unfinished = folder / ".part-0.parquet.0123abcd.tmp"
+    unfinished.write_bytes(b"PAR1")
+    os.utime(unfinished, (1.0, 1.0))
+    store.mend()
+    assert storage.discover(hall.plant, shift).by_line["C"] == tuple(sorted(objects))
+    key = f"{hall.folder}/part-1.parquet"
+    assert hall.fetched() == {key: len(objects[key])}
+    assert not unfinished.exists()
+    assert hall.held() == objects
 
 
 def test_a_file_that_somebody_changed_in_the_spool_is_fetched_anew(
