@@ -14,15 +14,17 @@ from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from config import load_plant
 from flows import one_shift
 from flows.backfilling import Range, backfill_and_tell
 from flows.checking import check_and_tell
+from flows.cli import app
 from qc import storage
 from qc.errors import ReadingsError, StoreError, WriteError
 from qc.records import SourceState
-from qc.spool import mirror_of
+from qc.spool import SPOOL, mirror_of
 from qc.storage.discover import bytes_of_readings, has_readings
 from qc.storage.lookup import find_item, item_sources
 from tests.faults.object_store import (
@@ -361,3 +363,37 @@ def test_the_command_line_takes_a_url_of_readings(
 def _first_item(hall: Delivered) -> str:
     content = _objects(hall)[f"{hall.folder}/part-0.parquet"]
     return str(pq.read_table(io.BytesIO(content))["item_id"][0])
+
+
+def test_all_that_is_asked_of_a_published_shift_works_without_its_readings(
+    hall: Delivered, store: Store
+) -> None:
+    """Results and readings in the store, the spool gone: explain alone fetches anything."""
+    config = hall.site.local.folder / "plant.toml"
+    text = config.read_text(encoding="utf-8")
+    for key, url in (("readings", hall.url), ("results", hall.site.url)):
+        assert f'"{key}"' in text
+        text = text.replace(f'"{key}"', f'"{url}"')
+    config.write_text(text, encoding="utf-8")
+    trial = config.with_name("trial.toml")
+    trial.write_text("[policy]\nmin_posterior = 0.9\n", encoding="utf-8")
+    day = str(hall.site.local.shift.date)
+    which, item = ["--date", day, "--shift", "early"], _first_item(hall)
+
+    def shiftmix(*words: str) -> str:
+        done = CliRunner().invoke(app, [*words, "--config", str(config)])
+        assert done.exit_code == 0, done.output
+        return str(done.output)
+
+    shiftmix("inspect", *which)
+    before = shiftmix("replay", "--from", day, "--to", day, "--policy", str(trial))
+    shutil.rmtree(config.parent / SPOOL)
+    store.mend()
+    assert shiftmix("replay", "--from", day, "--to", day, "--policy", str(trial)) == before
+    shiftmix("report", *which)
+    told_old = json.loads(shiftmix("retention", "--older-than", "1", "--json"))
+    assert [one["shift"] for one in told_old["shifts"]] == ["early"]
+    assert hall.fetched() == {}
+    (source,) = json.loads(shiftmix("explain", "--item", item, "--json"))["sources"]
+    assert (source["path"], source["rows"]) == (f"{hall.folder}/part-0.parquet", [0])
+    assert set(hall.fetched()) == set(_objects(hall))

@@ -17,13 +17,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from qc.errors import ConfigError
+from qc.errors import ConfigError, StoreError
 from qc.plant import Columns, Plant, Shift
 from qc.spool import mirror_of
 from qc.storage import discover, fingerprint, parquet_file, read_line, spooled
 from qc.storage.discover import has_readings
+from qc.storage.intake import AT_ONCE
 from qc.storage.simulated import write_simulation
-from tests.faults.object_store import Store, store_server
+from tests.faults.object_store import BAD, Store, store_server
 
 NUMBER = itertools.count(1)
 
@@ -305,6 +306,17 @@ def test_a_pattern_that_leads_out_is_refused(by_file: Hall) -> None:
     plant = replace(by_file.plant, pattern="../{date}/{shift}.parquet")
     (met,) = discover(plant, by_file.shift).line_problems["A"]
     assert ("lies outside" in met.detail, by_file.store.asked) == (True, [])
+
+
+def test_a_store_that_refuses_is_not_asked_for_every_line(
+    hall: Hall, file: Callable[..., bytes]
+) -> None:
+    for number in range(60):
+        hall.put(f"line=L{number}/{hall.home}/x.parquet", b"x")
+    hall.store.before = lambda _method, _key: BAD if hall.store.listed[1:] else None
+    with pytest.raises(StoreError, match="cannot be listed: 400"):
+        discover(hall.plant, hall.shift)
+    assert len(hall.store.asked) < 1 + 3 * AT_ONCE
 
 
 def test_an_empty_prefix_has_nothing(hall: Hall) -> None:
