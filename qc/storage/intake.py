@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
+from threading import Event
 from typing import TypeVar
 
 from qc.errors import OddKeyError, StoreError, Where
@@ -75,6 +76,10 @@ class _Listed:
     problems: tuple[Reject, ...] = ()
 
 
+class _StoppedError(Exception):
+    """The error of another object, or a signal, has ended the run: nobody sees this one."""
+
+
 def is_in_store(plant: Plant) -> bool:
     """Whether the readings are in an object store."""
     return store_of(Path(plant.readings)) is not None
@@ -104,7 +109,8 @@ def bring(plant: Plant, shift: Shift) -> Brought:
         wanted = [state for one in listed for state in one.objects]
         for one in listed:
             _drop_others(root, one)
-        met = _all(partial(_fetch, bucket, root), wanted)
+        stop = Event()
+        met = _all(partial(_fetch, bucket, root, stop), wanted, stop)
     by_folder = {one.folder: list(one.problems) for one in listed}
     for state, refused in zip(wanted, met, strict=True):
         if refused is not None:
@@ -134,7 +140,7 @@ def bring_one(plant: Plant, shift: Shift, path: str) -> Path:
     root, bucket = Path(plant.readings), _bucket_of(plant)
     atomic.make_folder(root / LOCKS)
     with atomic.locked(root / LOCKS / f"{shift.date}+{shift.name}"):
-        _fetch(bucket, root, bucket.state(path))
+        _fetch(bucket, root, Event(), bucket.state(path))
     return root / path
 
 
@@ -249,7 +255,7 @@ def _drop_others(root: Path, listed: _Listed) -> None:
         spooled.forget(root / key)
 
 
-def _fetch(bucket: Bucket, root: Path, listed: ObjectState) -> Reject | None:
+def _fetch(bucket: Bucket, root: Path, stop: Event, listed: ObjectState) -> Reject | None:
     """Fetch an object unless the spool has it in that state; what keeps it from being had."""
     path = root / listed.key
     if spooled.is_kept(path, listed):
@@ -263,6 +269,8 @@ def _fetch(bucket: Bucket, root: Path, listed: ObjectState) -> Reject | None:
     digest, size = hashlib.sha256(), 0
     with atomic.replacing(path) as handle:
         for chunk in chunks:
+            if stop.is_set():
+                raise _StoppedError
             digest.update(chunk)
             size += len(chunk)
             handle.write(chunk)
@@ -280,15 +288,21 @@ def _fetch(bucket: Bucket, root: Path, listed: ObjectState) -> Reject | None:
     return None
 
 
-def _all(work: Callable[[One], Made], things: Sequence[One]) -> list[Made]:
-    """Do some work for each thing, several at once; the first error ends it."""
+def _all(
+    work: Callable[[One], Made], things: Sequence[One], stop: Event | None = None
+) -> list[Made]:
+    """Do some work for each thing, several at once; the first error ends it, and sets `stop`."""
     if not things:
         return []
     with ThreadPoolExecutor(min(AT_ONCE, len(things))) as pool:
         futures = [pool.submit(work, thing) for thing in things]
         try:
+            for future in as_completed(futures):
+                future.result()
             return [future.result() for future in futures]
         except BaseException:
+            if stop is not None:
+                stop.set()
             pool.shutdown(cancel_futures=True)  # a store that is away is not asked for the others
             raise
 

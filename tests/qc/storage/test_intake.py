@@ -23,6 +23,7 @@ from qc.spool import mirror_of
 from qc.storage import discover, fingerprint, parquet_file, read_line, spooled
 from qc.storage.discover import has_readings
 from qc.storage.intake import AT_ONCE
+from qc.storage.remote import Bucket, ObjectState
 from qc.storage.simulated import write_simulation
 from tests.faults.object_store import BAD, Store, store_server
 
@@ -317,6 +318,26 @@ def test_a_store_that_refuses_is_not_asked_for_every_line(
     with pytest.raises(StoreError, match="cannot be listed: 400"):
         discover(hall.plant, hall.shift)
     assert len(hall.store.asked) < 1 + 3 * AT_ONCE
+
+
+def test_an_error_ends_a_fetch_that_is_under_way(
+    hall: Hall, file: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One object is refused while another comes in pieces, of which there is no end."""
+    endless = hall.put(f"line=A/{hall.home}/x.parquet", file())
+    refused = hall.put(f"line=A/{hall.home}/y.parquet", file())
+    real = Bucket.opened
+
+    def opened(bucket: Bucket, key: str) -> tuple[ObjectState, Iterator[bytes]]:
+        state, chunks = real(bucket, key)
+        return state, itertools.cycle([b"x"]) if key == endless else chunks
+
+    monkeypatch.setattr(Bucket, "opened", opened)
+    hall.store.before = lambda _method, key: BAD if key.endswith(refused) else None
+    with pytest.raises(StoreError, match=f"400 Refused.*{refused}"):
+        discover(hall.plant, hall.shift)
+    left = [path.name for path in Path(hall.plant.readings, "line=A").rglob("*")]
+    assert [name for name in left if "parquet" in name] == []
 
 
 def test_an_empty_prefix_has_nothing(hall: Hall) -> None:
