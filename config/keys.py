@@ -77,7 +77,7 @@ FOLDER = Kind(
     "a folder in quotes, absolute or relative to this file (no URL of an object store)",
     _is_folder,
 )
-STORAGE = Kind(
+PLACE = Kind(
     "a folder in quotes, absolute or relative to this file, or the URL of a place in an object "
     'store, such as "s3://bucket/prefix", "gs://…" or "az://…", with no user or password',
     lambda value: _is_folder(value) or (isinstance(value, str) and is_store_url(value)),
@@ -122,9 +122,9 @@ COLUMNS: Schema = {
 PLANT: Schema = {
     "name": Key(NAME, required=True),
     "time_zone": Key(TIME_ZONE, required=True),
-    "storage": Key(STORAGE, required=True),
+    "storage": Key(PLACE, required=True),
     "spool": Key(FOLDER),
-    "readings": Key(FOLDER, required=True),
+    "readings": Key(PLACE, required=True),
     "layout": Key(LAYOUT, required=True),
     "pattern": Key(PATTERN),
     "column_prefix": Key(COLUMN_PREFIX),

@@ -97,7 +97,7 @@ def parse(path: Path) -> dict[str, Any]:
 
 def _problems_of_folders(plant: Plant) -> Iterator[str]:
     if plant.storage == plant.readings:
-        yield "plant.storage: must be another folder than plant.readings"
+        yield "plant.storage: must be another place than plant.readings"
     if plant.templates is not None and not Path(plant.templates).is_dir():
         yield f"report.templates: there is no folder {plant.templates}"
 
@@ -110,12 +110,11 @@ def _plant(file: Mapping[str, Any], source: Path) -> Plant:
     plant = dict(file["plant"])
     columns = {role: column or None for role, column in plant.pop("columns", {}).items()}
     plant |= file.get("report", {})
-    url = plant["storage"]
+    urls = {key: plant[key] for key in ("storage", "readings") if is_store_url(plant[key])}
     spool = (source.parent / Path(plant.pop("spool", ".")).expanduser()).resolve()
     for folder in {"storage", "readings", "templates"} & plant.keys():
         plant[folder] = str((source.parent / Path(plant[folder]).expanduser()).resolve())
-    if is_store_url(url):
-        plant["storage"] = str(mirror_of(url, spool))
+    plant |= {key: str(mirror_of(url, spool)) for key, url in urls.items()}
     return Plant(
         **{"pattern": None, **plant},
         columns=Columns(**columns),

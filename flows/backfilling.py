@@ -20,6 +20,7 @@ from qc.errors import ConfigError, ReadingsError, ShiftmixError
 from qc.plant import Plant, Shift, config_sha256
 from qc.storage import discover, fingerprint, unchanged
 from qc.storage.attempt import note_tried
+from qc.storage.discover import has_readings
 from qc.storage.dispositions import read_records
 from qc.storage.history import History
 from qc.storage.holds import is_shown
@@ -213,7 +214,7 @@ def fill(
     try:
         if not recompute and is_as_published(plant, shift):
             return filled(AS_BEFORE)
-        has_data = discover(plant, shift).has_any
+        has_data = has_readings(plant, shift)
         if not (has_data or (try_without_data and inspected)):
             return filled(NO_DATA, "There are no readings.")
         if inspected is None:

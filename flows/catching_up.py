@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from qc.plant import Plant, Shift
-from qc.storage import discover
 from qc.storage.attempt import was_tried
+from qc.storage.discover import has_readings
 from qc.storage.paths import shift_folder
 from qc.storage.published import first_published_day, read_pointer
 
@@ -48,7 +48,7 @@ def missed_shifts(plant: Plant, now: datetime) -> list[Shift]:
     return [
         shift
         for shift in shifts
-        if discover(plant, shift).has_any
+        if has_readings(plant, shift)
         or (began is not None and shift.date >= began and not was_tried(plant, shift))
     ]
 

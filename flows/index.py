@@ -15,9 +15,9 @@ import reports
 from flows.publishing import told_by_name
 from qc.errors import StorageError
 from qc.plant import Plant
-from qc.storage import list_published, write_index
-from qc.storage.published import REPORT
-from qc.storage.summary import Superseded, summary_of
+from qc.storage import write_index
+from qc.storage.standing import Standing, report_of, standing
+from qc.storage.summary import Superseded, summary_standing
 
 DETAILED = 42  # published shifts that are read at most: two weeks of three a day
 MOST_OUTCOMES = 10_000  # lines' results read: hundreds of lines have fewer shifts shown in full
@@ -30,21 +30,17 @@ def rebuild_index(plant: Plant, templates: reports.Templates = reports.OURS) -> 
     """Write index.html at the root of the plant's results, from what is published now."""
     root = Path(plant.storage)
     order = _order(plant)
-    found = sorted(
-        ((day, name, folder) for day, name, _, folder in list_published(root)),
-        key=lambda one: _key((one[0], one[1]), order),
-        reverse=True,
-    )
+    found = sorted(standing(root), key=lambda one: _key((one.date, one.shift), order), reverse=True)
     entries: list[reports.IndexEntry] = []
-    for day, name, _ in found[:DETAILED]:
+    for one in found[:DETAILED]:
         if sum(len(entry.lines) for entry in entries) >= MOST_OUTCOMES:
             break
-        entries.append(_entry(root, day, name))
+        entries.append(_entry(root, one))
     older = [
-        reports.IndexEntry(day, name, "", _href(root, folder / REPORT))
-        for day, name, folder in found[len(entries) :]
+        reports.IndexEntry(one.date, one.shift, "", _href(root, report_of(one)))
+        for one in found[len(entries) :]
     ]
-    missing = missing_shifts(plant, [(day, name) for day, name, _ in found])
+    missing = missing_shifts(plant, [(one.date, one.shift) for one in found])
     return write_index(
         root, reports.render_index(plant.name, entries, older, missing, order, templates)
     )
@@ -90,10 +86,11 @@ def _key(shift: Named, order: Sequence[str]) -> tuple[date, int, str]:
     return day, order.index(name) if name in order else -1, name
 
 
-def _entry(root: Path, day: date, name: str) -> reports.IndexEntry:
+def _entry(root: Path, shift: Standing) -> reports.IndexEntry:
     """A shift read as far as the page needs; one that cannot be read says so in its place."""
+    day, name = shift.date, shift.shift
     try:
-        summary = summary_of(root, day, name)
+        summary = summary_standing(shift)
     except StorageError as error:
         return reports.IndexEntry(day, name, f"Cannot be read: {error.sentence}", "")
     return reports.IndexEntry(

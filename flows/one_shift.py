@@ -48,6 +48,7 @@ from qc.storage import (
 )
 from qc.storage.attempt import open_base, spool_folder
 from qc.storage.discover import expected_place
+from qc.storage.intake import place_of_readings
 from qc.storage.published import current_version, version_named
 from qc.storage.supersedes import supersedes_told
 from qc.storage.workers import IN_PLACE, Workers
@@ -241,10 +242,10 @@ def _write_failure(
 
 def _judge_emptiness(plant: Plant, shift: Shift, files: ShiftFiles) -> None:
     if not files.has_any:
-        place = Path(plant.readings) / expected_place(plant, "*", shift)
+        place = place_of_readings(plant, expected_place(plant, "*", shift))
         raise ReadingsError(
             f"there are no readings of {plant.name}, {shift}",
-            Where(path=str(place)),
+            Where(path=place),
             f"Check date and shift, or `readings` and `layout` in {plant.source}",
         )
 

@@ -11,12 +11,12 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TypeVar
 
 from qc.errors import REMEDIES, PointerMoved, StorageError, Where, WriteError
 from qc.plant import Plant, Shift
-from qc.storage import Attempt, begin, discard, discover
+from qc.storage import Attempt, begin, discard
+from qc.storage.discover import bytes_of_readings
 from qc.storage.litter import alive
 
 T = TypeVar("T")
@@ -68,9 +68,7 @@ def told_with_need(plant: Plant, shift: Shift) -> Iterator[None]:
 
 def _need(plant: Plant, shift: Shift) -> float:
     """Bytes: what was delivered, compressed as it mostly is, and what pages and tables take."""
-    listed = discover(plant, shift).by_line.values()
-    files = [Path(plant.readings) / name for names in listed for name in names]
-    return sum(file.stat().st_size for file in files) + BYTES_OF_LINE * len(plant.lines)
+    return bytes_of_readings(plant, shift) + BYTES_OF_LINE * len(plant.lines)
 
 
 def started(run: Mapping[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from config import load_plant
 from qc.plant import Plant
+from qc.storage.place import place_of
 from qc.storage.retention import UNREADABLE, OldShift, OldVersion, old_shifts
 from qc.wording import plural
 from reports.formatting import count
@@ -53,7 +54,7 @@ def told_as_json(plant: Plant, days: int, shifts: Sequence[OldShift]) -> str:
                 "size": shift.size,
                 "freed": shift.freed,
                 "kept": shift.kept,
-                "remove": [] if shift.kept else [str(shift.folder)],
+                "remove": [] if shift.kept else [_place(shift.folder, whole=True)],
             }
             for shift in shifts
         ],
@@ -65,7 +66,7 @@ def told_as_json(plant: Plant, days: int, shifts: Sequence[OldShift]) -> str:
                 "size": version.size,
                 "freed": version.freed,
                 "kept": version.kept,
-                "remove": [str(path) for path in version.remove],
+                "remove": [_place(path, whole=not version.kept) for path in version.remove],
             }
             for shift in shifts
             for version in shift.versions
@@ -95,6 +96,13 @@ def _version_told(version: OldVersion) -> str:
     what = "superseded" if version.published else "never published"
     kept = f"; the rest is kept: {'; '.join(version.kept)}" if version.kept else ""
     return f"{what}, frees {size(version.freed)}{kept}"
+
+
+def _place(path: Path, *, whole: bool) -> str:
+    """Where a person finds a file, or a whole folder."""
+    place = place_of(path)
+    # Of a store: "shift=early" alone would be the beginning of "shift=early-2", too.
+    return place.shown(path) + ("/" if whole and place.is_mirror else "")
 
 
 def _named(shift: OldShift) -> dict[str, str]:

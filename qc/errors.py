@@ -108,6 +108,10 @@ class StoreError(ShiftmixError):
     """
 
 
+class OddKeyError(StoreError):
+    """A key that can be no path keeps what lies beside it in an object store from being listed."""
+
+
 def cannot_write(path: Path, error: OSError) -> WriteError:
     """The error of ours for a failed write; of a full disk it says how much room there is."""
     remedy = REMEDIES.get(error.errno or 0, "Look at the disk and the rights, then run again")

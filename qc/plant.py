@@ -225,8 +225,8 @@ class Plant:
     Attributes
     ----------
     storage, readings : str
-        Root folder of the results and of the measurements (absolute); of results in an object
-        store it is the folder of their local mirror.
+        Root folder of the results and of the measurements (absolute); of what is in an object
+        store it is the folder of its local mirror.
     layout : {"hive", "files"}
         ``hive``: ``line=A/date=2026-11-22/shift=early/*.parquet`` under `readings`;
         ``files``: one file per shift by `pattern`, with a line column.

@@ -18,7 +18,7 @@ STEPS = frozenset({".", ".."})
 
 
 def is_store_url(text: str) -> bool:
-    """Whether a text is the URL of a place in an object store that results may go to."""
+    """Whether a text is the URL of a place in an object store."""
     fits = len(text) <= LONGEST and STORE_URL.fullmatch(text) is not None
     return fits and not STEPS & set(text.split("/"))
 

@@ -20,9 +20,10 @@ from qc.storage.discover import ShiftFiles, UnknownLine, discover
 from qc.storage.history import History
 from qc.storage.inputs import LineInputs, fingerprint
 from qc.storage.publish import empty, has_only_pages_to_make, keep_base, publish, write_index
-from qc.storage.published import PublishedShift, list_published, load_published, read_published
+from qc.storage.published import PublishedShift, load_published, read_published
 from qc.storage.readings import NoReadingsError, read_line
 from qc.storage.repage import Basis, basis_of, has_pages, publish_pages
+from qc.storage.standing import list_published
 
 __all__ = [
     "Attempt",

@@ -1,5 +1,7 @@
 """Which files hold a shift's measurements: listed by ourselves, regular files below the root only.
 
+Where the readings are in an object store, what it has of the shift is fetched first (`intake`).
+
 Symbolic links are not followed, names are not decoded, and whatever lies in a shift's folder that
 is not read is reported. Names that begin with "." or "_" and do not end in ".parquet" (temporary
 files, markers) are passed over, as every reader of such folders does.
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,14 +19,20 @@ from qc.errors import ConfigError, ReadingsError, Where
 from qc.plant import Plant, Shift
 from qc.records import Reject
 from qc.storage.delivery import BESIDE, MANIFEST
+from qc.storage.intake import (
+    HIDDEN,
+    LINE_KEY,
+    SUFFIX,
+    Brought,
+    bring,
+    is_in_store,
+    listed_bytes,
+    problem_with_name,
+)
 from qc.storage.line_column import footer_rows, line_counts
 from qc.storage.paths import is_name, shown
 from qc.storage.refusal import refuse
 from qc.wording import grouped
-
-SUFFIX = ".parquet"
-HIDDEN = (".", "_")
-LINE_KEY = "line="
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +84,17 @@ def discover(plant: Plant, shift: Shift) -> ShiftFiles:
         If the root of the readings is not there, or cannot be listed.
     ConfigError
         If the layout has several lines in a file and no column tells which.
+    StoreError
+        If the readings are in an object store that does not answer, or refuses.
+    WriteError
+        If what is fetched from there cannot be written.
     """
     root = Path(plant.readings)
+    if is_in_store(plant):
+        brought = bring(plant, shift)
+        if plant.layout == "hive":
+            return _discover_hive(plant, shift, root, brought.lines, brought)
+        return _discover_file(plant, shift, root, brought)
     try:
         names = sorted(entry.name for entry in os.scandir(root))
     except OSError as error:
@@ -87,8 +104,23 @@ def discover(plant: Plant, shift: Shift) -> ShiftFiles:
             f"Correct [plant] readings in {plant.source}, or mount the folder",
         ) from error
     if plant.layout == "hive":
-        return _discover_hive(plant, shift, root, names)
-    return _discover_file(plant, shift, root)
+        return _discover_hive(plant, shift, root, names, Brought())
+    return _discover_file(plant, shift, root, Brought())
+
+
+def has_readings(plant: Plant, shift: Shift) -> bool:
+    """Whether there is anything at all of a shift; nothing is fetched (errors as `discover`)."""
+    if is_in_store(plant):
+        return listed_bytes(plant, shift) is not None
+    return discover(plant, shift).has_any
+
+
+def bytes_of_readings(plant: Plant, shift: Shift) -> int:
+    """Bytes of the files of a shift's lines; nothing is fetched (errors as `discover`)."""
+    if is_in_store(plant):
+        return listed_bytes(plant, shift) or 0
+    files = [name for names in discover(plant, shift).by_line.values() for name in names]
+    return sum((Path(plant.readings) / name).stat().st_size for name in files)
 
 
 def expected_place(plant: Plant, line: str, shift: Shift) -> str:
@@ -99,10 +131,12 @@ def expected_place(plant: Plant, line: str, shift: Shift) -> str:
     return plant.pattern.replace("{date}", shift.date.isoformat()).replace("{shift}", shift.name)
 
 
-def _discover_hive(plant: Plant, shift: Shift, root: Path, names: list[str]) -> ShiftFiles:
+def _discover_hive(
+    plant: Plant, shift: Shift, root: Path, names: Sequence[str], brought: Brought
+) -> ShiftFiles:
     by_line: dict[str, tuple[str, ...]] = {line.name: () for line in plant.lines}
     line_problems: dict[str, tuple[Reject, ...]] = {line.name: () for line in plant.lines}
-    problems: list[Reject] = []
+    problems = list(brought.problems)
     unknown: list[UnknownLine] = []
     manifests: dict[str, str] = {}
     for name in names:
@@ -114,6 +148,7 @@ def _discover_hive(plant: Plant, shift: Shift, root: Path, names: list[str]) -> 
             problems.append(refuse(shown(name), f"{line!a} is no name of a line", remedy))
             continue
         files, met, manifest = _list_shift(root, name, _shift_part(shift))
+        met = (*met, *brought.by_folder.get(name, ()))
         if line in by_line:
             by_line[line], line_problems[line] = files, met
             manifests |= {} if manifest is None else {line: manifest}
@@ -161,15 +196,9 @@ def _list_shift(
 
 def _problem_with(entry: os.DirEntry[str]) -> tuple[str, str] | None:
     """What keeps an entry of a shift's folder from being read, and the remedy."""
-    if not entry.name.isprintable():
-        return "its name has characters that cannot be shown", "Rename it"
-    if not entry.is_file(follow_symlinks=False):
+    if entry.name.isprintable() and not entry.is_file(follow_symlinks=False):
         return f"{_kind(entry.stat(follow_symlinks=False))}, not a file", "Put the file there"
-    if not entry.name.endswith(SUFFIX):
-        return f"its name does not end in {SUFFIX}", "Write measurements as Parquet, or move it"
-    if entry.name.startswith(HIDDEN):
-        return "its name begins like that of a temporary file", "Rename it when it is complete"
-    return None
+    return problem_with_name(entry.name)
 
 
 def _first_problem(root: Path, relative: str) -> Reject | None:
@@ -198,7 +227,7 @@ def _kind(status: os.stat_result) -> str:
     return "a regular file" if stat.S_ISREG(status.st_mode) else "a special file"
 
 
-def _discover_file(plant: Plant, shift: Shift, root: Path) -> ShiftFiles:
+def _discover_file(plant: Plant, shift: Shift, root: Path, brought: Brought) -> ShiftFiles:
     lines = [line.name for line in plant.lines]
     nothing: dict[str, tuple[Reject, ...]] = dict.fromkeys(lines, ())
     path = expected_place(plant, "", shift)
@@ -209,8 +238,9 @@ def _discover_file(plant: Plant, shift: Shift, root: Path) -> ShiftFiles:
             "Name the column with the line under [plant.columns], as `line`",
         )
     met = _unusable(root, path)
-    if met is not None:
-        return ShiftFiles(dict.fromkeys(lines, ()), (), (), dict.fromkeys(lines, (met,)))
+    refused = (*brought.by_folder.get("", ()), *(() if met is None else (met,)))
+    if refused:
+        return ShiftFiles(dict.fromkeys(lines, ()), (), (), dict.fromkeys(lines, refused))
     manifest = f"{path}{BESIDE}"
     stated = (root / manifest).is_file() and not (root / manifest).is_symlink()
     manifests = dict.fromkeys(lines, manifest) if stated else {}

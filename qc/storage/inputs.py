@@ -28,8 +28,9 @@ from qc.storage.delivery import (
 )
 from qc.storage.discover import ShiftFiles
 from qc.storage.history import EarlierShift, History
-from qc.storage.opened import FileState, hash_file
+from qc.storage.opened import FileState
 from qc.storage.refusal import refusal, refuse
+from qc.storage.spooled import hash_of
 
 LOOK_BACK = 30  # published shifts in which batches without a nominal are looked for
 TREND_SHIFTS = 25  # earlier shifts that a trend rests on: more would hide that the line has changed
@@ -154,7 +155,7 @@ def _hashed(
         try:
             # What is told of such a file changes with time alone, and is in the hash of the inputs.
             unfinished = still_written(place, plant.operation.settle_minutes)
-            sha256, state = hash_file(place)
+            sha256, state = hash_of(place)
         except Exception as error:
             problems.append(refusal(path, error))
             continue

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from qc.storage.place import DISK
+from qc.storage.place import DISK, Mirror, place_of
 from qc.storage.published import MANIFEST, POINTER, VERSION, shift_folders
+from qc.storage.store_litter import sweep_store
 
 DEAD_AFTER = timedelta(days=1)  # untouched for this long; no run takes an hour
 LOOK_BACK = timedelta(days=90)  # shift folders that nobody touched since were swept before
@@ -57,14 +58,19 @@ def alive(folder: Path) -> Iterator[None]:
 
 
 def sweep(root: str | Path, now: datetime) -> Litter:
-    """Remove what dead attempts left in the results; no trouble of it is raised.
+    """Remove what dead attempts left in the results; no trouble of a disk is raised.
 
-    Of an object store it is the local mirror that is swept.
+    Of an object store its local mirror is swept, and once a day the store itself.
 
     Parameters
     ----------
     now : datetime
         Aware; what was touched within `DEAD_AFTER` of it, or after it, is left alone.
+
+    Raises
+    ------
+    StoreError
+        If an object store does not answer, or refuses.
     """
     root, before = Path(root), (now - DEAD_AFTER).timestamp()
     since = (now - LOOK_BACK).timestamp()
@@ -82,6 +88,11 @@ def sweep(root: str | Path, now: datetime) -> Litter:
             continue  # another run was faster
         except OSError as error:
             trouble.append(f"{error.filename or home}: {error.strerror}")
+    place = place_of(root)
+    if isinstance(place, Mirror):
+        attempts += [
+            path for path in sweep_store(root, place, now, DEAD_AFTER) if path not in attempts
+        ]
     return Litter(tuple(attempts), tuple(files), tuple(trouble))
 
 

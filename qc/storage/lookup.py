@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from qc.records import (
 )
 from qc.storage import columns as convert
 from qc.storage import parquet_file, tables
+from qc.storage.intake import bring_one
 from qc.storage.opened import Opened, opened
 from qc.storage.published import REJECTS, LineEntry, PublishedVersion, newest_first
 from qc.storage.schema import OUR_COLUMNS, item_column
@@ -88,9 +88,7 @@ def item_sources(plant: Plant, found: FoundItem, item_id: str) -> tuple[ItemSour
     Files that do not have it are left out, unless none has it and they are not what they were.
     """
     rejected = {(reject.path, reject.row) for reject in found.rejects}
-    sources = [
-        _source(plant, found.line.line.name, file, item_id, rejected) for file in found.line.files
-    ]
+    sources = [_source(plant, found.line, file, item_id, rejected) for file in found.line.files]
     having = tuple(source for source in sources if source.rows)
     return having or tuple(s for s in sources if s.state is not SourceState.AS_READ)
 
@@ -164,17 +162,16 @@ def _rejects(rows: pa.Table) -> tuple[Reject, ...]:
 
 
 def _source(
-    plant: Plant, line: str, file: SourceFile, item_id: str, rejected: set[tuple[str, Any]]
+    plant: Plant, line: LineRecord, file: SourceFile, item_id: str, rejected: set[tuple[str, Any]]
 ) -> ItemSource:
-    path = Path(plant.readings) / file.path
     try:
-        with opened(path) as source:
+        with opened(bring_one(plant, line.shift, file.path)) as source:
             as_read = source.sha256() == file.sha256
             state = SourceState.AS_READ if as_read else SourceState.CHANGED
             # As in reader.py: whatever a decoder raises is a verdict on the file, which may be
             # another now.
             try:
-                rows = _rows(plant, line, file.path, source, item_id)
+                rows = _rows(plant, line.line.name, file.path, source, item_id)
             except Exception:
                 return ItemSource(file.path, (), SourceState.UNREADABLE)
     except FileNotFoundError:

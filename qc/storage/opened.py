@@ -20,7 +20,7 @@ from pathlib import Path
 from qc.storage.refusal import Refused
 
 MIB = 2**20
-MAX_FILE_BYTES = 16 * 1024 * MIB  # a line's shift has gigabytes at most
+MAX_FILE_BYTES = 8 * 1024 * MIB  # a line's shift has gigabytes at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,14 @@ class FileState:
     changed_ns: int
 
     @staticmethod
+    def at(now: os.stat_result) -> FileState:
+        """What the system said."""
+        return FileState(now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+
+    @staticmethod
     def of(handle: int) -> FileState:
         """That of an open file."""
-        now = os.fstat(handle)
-        return FileState(now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+        return FileState.at(os.fstat(handle))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+import secrets
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -21,7 +22,10 @@ from qc.spool import store_of
 from qc.storage import atomic
 
 if TYPE_CHECKING:
-    from qc.storage.remote import Bucket
+    from qc.storage.remote import Bucket, ObjectState
+
+BURIED = b"buried "  # how the manifest of an attempt begins that is being removed
+BURIED_SIZE = len(BURIED) + 16
 
 NameOf = Callable[[bytes], str]
 
@@ -60,6 +64,18 @@ class Disk:
         found = sorted(folder.rglob("*"))
         return [path for path in found if path.is_symlink() or not path.is_dir()]
 
+    def sizes(self, folder: Path) -> dict[Path, int]:
+        """Every file below a folder with its bytes; no link is followed."""
+        return {
+            Path(home) / name: (Path(home) / name).lstat().st_size
+            for home, _, names in os.walk(folder)
+            for name in names
+        }
+
+    def shown(self, path: Path) -> str:
+        """Where a path is, for people."""
+        return str(path)
+
     def hashed(self, path: Path) -> tuple[int, str]:
         """Size and SHA-256 of a file as it is now (OSError)."""
         with path.open("rb") as handle:
@@ -69,8 +85,9 @@ class Disk:
     def put(self, path: Path) -> None:
         """Send a file that was written and may change."""
 
-    def put_version(self, folder: Path, names: Iterable[str]) -> None:
-        """Send the files of a version, in that order."""
+    def put_version(self, folder: Path, names: Iterable[str], last: str) -> bool:  # noqa: ARG002
+        """Send the files of a version, then the last one; False if it was taken away meanwhile."""
+        return True
 
     def drop_version(self, folder: Path) -> None:
         """Take a version away that was sent and lost its swap."""
@@ -152,6 +169,23 @@ class Mirror(Disk):
         """All objects below."""
         return [self._root / key for key in self._bucket.keys(self._key(folder))]
 
+    def sizes(self, folder: Path) -> dict[Path, int]:
+        """Every object below, with its bytes at the store."""
+        return {path: state.size for path, state in self.states(folder)}
+
+    def states(self, folder: Path) -> Iterator[tuple[Path, ObjectState]]:
+        """Every object below as the store has it, by one listing (OddKeyError)."""
+        for state in self._bucket.states(self._key(folder)):
+            yield self._root / state.key, state
+
+    def tagged(self, path: Path) -> tuple[bytes, str]:
+        """The object's content now, and the tag of that state of it."""
+        return self._bucket.tagged(self._key(path))
+
+    def shown(self, path: Path) -> str:
+        """Its URL."""
+        return f"{self._bucket.url}/{self._key(path)}".rstrip("/")
+
     def hashed(self, path: Path) -> tuple[int, str]:
         """Read the whole object, past the mirror."""
         return _hashed(self._bucket.chunks(self._key(path)))
@@ -160,10 +194,42 @@ class Mirror(Disk):
         """Send the file whole."""
         self._bucket.put(self._key(path), path)
 
-    def put_version(self, folder: Path, names: Iterable[str]) -> None:
-        """Send the files of a version, in that order."""
+    def put_version(self, folder: Path, names: Iterable[str], last: str) -> bool:
+        """Send the files of a version, then the last one, unless another host has buried it."""
+        names = list(names)
         for name in names:
             self.put(folder / name)
+        if not self._bucket.put_if(self._key(folder / last), (folder / last).read_bytes(), None):
+            return False
+        # Who buries takes his own manifest away in the end, so that the others tell of it, too.
+        there = set(self._bucket.keys(self._key(folder)))
+        return there >= {self._key(folder / name) for name in names}
+
+    def bury(self, folder: Path, manifest: str) -> bool:
+        """Remove a dead attempt; False where it turns out to be a version.
+
+        Whoever writes the manifest first decides which of the two it is, so that an attempt that
+        was asleep for a day does not become a version without files.
+        """
+        key = self._key(folder / manifest)
+        mark = BURIED + secrets.token_hex(8).encode()
+        if not self._bucket.put_if(key, mark, None) and not self._is_buried(key):
+            return False
+        others = [other for other in self._bucket.keys(self._key(folder)) if other != key]
+        if others:
+            self._bucket.remove(others)
+        self._bucket.remove([key])
+        return True
+
+    def is_buried(self, path: Path) -> bool:
+        """Whether a manifest is the mark of one who died while he buried."""
+        return self._is_buried(self._key(path))
+
+    def _is_buried(self, key: str) -> bool:
+        try:
+            return self._bucket.get(key)[0].startswith(BURIED)
+        except FileNotFoundError:
+            return True
 
     def drop_version(self, folder: Path) -> None:
         """Remove what was sent of a version that lost its swap."""

@@ -128,7 +128,10 @@ def make_public(attempt: Attempt, manifest: Manifest, run: Mapping[str, str]) ->
     atomic.write_bytes(attempt.folder / published.MANIFEST, content)
     atomic.sync_folder(attempt.folder)
     names = sorted(entry.path for entry in files if not entry.path.startswith("../"))
-    place_of(attempt.folder).put_version(attempt.folder, [*names, published.MANIFEST])
+    place = place_of(attempt.folder)
+    if not place.put_version(attempt.folder, names, published.MANIFEST):
+        place.drop_version(attempt.folder)
+        raise _taken_away(attempt)
     pointer = Pointer(attempt.version, hashlib.sha256(content).hexdigest())
     _swap(attempt, to_json(pointer))
     return Published(attempt.version, attempt.folder, pointer.manifest_sha256, changed=True)
@@ -147,11 +150,7 @@ def _swap(attempt: Attempt, pointer: bytes) -> None:
     home = attempt.folder.parent
     with atomic.locked(home / LOCK):
         if not (attempt.folder / published.MANIFEST).is_file():
-            raise StorageError(
-                "the folder of this attempt has been taken away while it was at work",
-                Where(str(attempt.folder)),
-                "Run again; nothing was published",
-            )
+            raise _taken_away(attempt)
         place, path = place_of(home), home / published.POINTER
         is_as_begun = place.is_mirror or published.read_pointer(home) == attempt.pointer
         if not (is_as_begun and place.swap(path, attempt.pointer, pointer)):
@@ -163,6 +162,14 @@ def _swap(attempt: Attempt, pointer: bytes) -> None:
                 Where(str(path)),
                 "Begin again with what it published",
             )
+
+
+def _taken_away(attempt: Attempt) -> StorageError:
+    return StorageError(
+        "the folder of this attempt has been taken away while it was at work",
+        Where(str(attempt.folder)),
+        "Run again; nothing was published",
+    )
 
 
 def _own_record(attempt: Attempt) -> ShiftRecord:

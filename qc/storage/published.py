@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -307,16 +308,6 @@ def load_published(root: str | Path, day: date, shift: str) -> PublishedShift:
     return PublishedShift(version.version, record, evidence, version.folder / REPORT)
 
 
-def list_published(root: str | Path) -> tuple[tuple[date, str, str, Path], ...]:
-    """Every published shift: date, shift, version and the version's folder; by date and name."""
-    return tuple(
-        (day, folder.name.removeprefix("shift="), pointer.version, folder / pointer.version)
-        for day, folder in shift_folders(Path(root))
-        if (content := read_pointer(folder)) is not None
-        and (pointer := from_json(Pointer, content, str(folder / POINTER)))
-    )
-
-
 def first_published_day(root: str | Path) -> date | None:
     """The date of the first published shift; None where nothing is published."""
     folders, place = shift_folders(Path(root)), place_of(root)
@@ -338,14 +329,12 @@ def earlier_versions(root: str | Path, shift: Shift) -> Iterator[PublishedVersio
 
 def newest_first(root: str | Path, until: date = date.max) -> Iterator[PublishedVersion]:
     """The published shifts up to a day, by their start, newest first (errors as above)."""
-    days: dict[date, list[Path]] = {}
-    for day, folder in shift_folders(Path(root)):
-        if day <= until:
-            days.setdefault(day, []).append(folder)
-    for day in sorted(days, reverse=True):
+    place = place_of(root)
+    days = [(day, folder) for day, folder in _day_folders(Path(root), place) if day <= until]
+    for _, day_folder in sorted(days, reverse=True):
         versions = [
             open_version(folder, pointer)
-            for folder in days[day]
+            for folder in _folders_of_day(day_folder, place)
             if (pointer := read_pointer(folder)) is not None
         ]
         yield from sorted(versions, key=_start, reverse=True)
@@ -392,11 +381,18 @@ def _start(version: PublishedVersion) -> Any:
 def shift_folders(root: Path, place: Disk | None = None) -> Iterator[tuple[date, Path]]:
     """The folders of shifts, in order of date and name; whatever else lies there is none."""
     place = place or place_of(root)
-    for day_folder in place.matching(root, "date=*"):
-        try:
-            day = date.fromisoformat(day_folder.name.removeprefix("date="))
-        except ValueError:
-            continue
-        for folder in place.matching(day_folder, "shift=*"):
-            if is_name(folder.name.removeprefix("shift=")):
-                yield day, folder
+    for day, day_folder in _day_folders(root, place):
+        for folder in _folders_of_day(day_folder, place):
+            yield day, folder
+
+
+def _day_folders(root: Path, place: Disk) -> Iterator[tuple[date, Path]]:
+    for folder in place.matching(root, "date=*"):
+        with suppress(ValueError):  # it is no date
+            yield date.fromisoformat(folder.name.removeprefix("date=")), folder
+
+
+def _folders_of_day(day_folder: Path, place: Disk) -> Iterator[Path]:
+    for folder in place.matching(day_folder, "shift=*"):
+        if is_name(folder.name.removeprefix("shift=")):
+            yield folder

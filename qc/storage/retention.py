@@ -7,13 +7,12 @@ needed as long as those are, and are not counted as freed.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from qc.errors import StorageError, Where
+from qc.errors import StorageError
 from qc.plant import Plant, Shift
 from qc.records import WindowShift
 from qc.storage.place import place_of
@@ -109,19 +108,13 @@ def old_shifts(plant: Plant, now: datetime, age: timedelta) -> list[OldShift]:
         Aware.
     """
     root, limit = Path(plant.storage), now - age
-    if place_of(root).is_mirror:
-        raise StorageError(
-            "what is old in an object store is not listed by this release",
-            Where(str(root)),
-            "See docs/operations.md on what may be removed from it",
-        )
     old: list[tuple[Shift, Path, Opened]] = []
     young: list[PublishedVersion] = []
     for day, folder in shift_folders(root):
         shift = _shift(plant, day, folder)
         opened = _opened(folder)
         if shift.end <= limit:
-            if opened is not None or any(map(_is_version, folder.iterdir())):
+            if opened is not None or _versions_of(folder):
                 old.append((shift, folder, opened))
         elif isinstance(opened, PublishedVersion) and shift.end <= limit + REACH:
             young.append(opened)
@@ -207,44 +200,40 @@ def _old_shift(
 ) -> OldShift:
     inside = {path: why for path, why in needed.items() if path.is_relative_to(folder)}
     kept = tuple(dict.fromkeys((*reasons, *inside.values())))
-    size = sum(_sizes(folder).values())
+    sizes = place_of(folder).sizes(folder)
+    size = sum(sizes.values())
     versions: tuple[OldVersion, ...] = ()
     if opened is None:
-        versions = _versions(folder, "", inside)
+        versions = _versions(folder, "", inside, sizes)
     elif isinstance(opened, PublishedVersion):
         named = {
             folder / match[0].removeprefix("../") / entry.name: f"{opened.version} has files there"
             for entry in opened.manifest.files
             if (match := EARLIER.match(entry.path))
         }
-        versions = _versions(folder, opened.version, named | inside)
+        versions = _versions(folder, opened.version, named | inside, sizes)
     return OldShift(shift.date, shift.name, folder, size, 0 if kept else size, kept, versions)
 
 
-def _versions(folder: Path, current: str, needed: Needed) -> tuple[OldVersion, ...]:
+def _versions(
+    folder: Path, current: str, needed: Needed, held: Mapping[Path, int]
+) -> tuple[OldVersion, ...]:
     """The versions of a shift that readers do not see; what the current one names is needed."""
     found = []
-    for home in sorted(folder.iterdir()):
-        if not _is_version(home) or home.name == current:
+    for home in _versions_of(folder):
+        if home.name == current:
             continue
-        sizes = _sizes(home)
+        sizes = {path: size for path, size in held.items() if path.is_relative_to(home)}
         free = {path: size for path, size in sizes.items() if path not in needed}
         kept = tuple(dict.fromkeys(needed[path] for path in sizes if path in needed))
         remove = tuple(sorted(free)) if kept else (home,)
-        published = (home / MANIFEST).exists()
+        published = home / MANIFEST in held
         size = sum(sizes.values())
         found.append(OldVersion(home.name, published, size, sum(free.values()), kept, remove))
     return tuple(found)
 
 
-def _is_version(folder: Path) -> bool:
-    return VERSION.fullmatch(folder.name) is not None
-
-
-def _sizes(folder: Path) -> dict[Path, int]:
-    """Every file below a folder with its bytes; no link is followed."""
-    return {
-        Path(home) / name: (Path(home) / name).lstat().st_size
-        for home, _, names in os.walk(folder)
-        for name in names
-    }
+def _versions_of(folder: Path) -> list[Path]:
+    """The folders of a shift that are versions or attempts, by name."""
+    found = place_of(folder).matching(folder, "v*")
+    return [path for path in found if VERSION.fullmatch(path.name)]

@@ -22,6 +22,7 @@ from qc.errors import ConfigError, StorageError, Where
 from qc.plant import Gauge, Line, Plant, Shift
 from qc.records import NONE
 from qc.simulate import Dirt, Kind, LineDesign, SimulatedShift, simulate_shift, stray_zones
+from qc.storage.intake import is_in_store
 
 FIRST_DAY = date(2026, 11, 20)
 ITEMS_PER_SHIFT = 24_000
@@ -133,6 +134,12 @@ def read_truth(truth: Path, shift: Shift, line: str) -> pa.Table | None:
 
 
 def _judge(plant: Plant) -> None:
+    if is_in_store(plant):
+        raise ConfigError(
+            f"the readings of {plant.name} are in an object store",
+            Where(plant.source, column="plant.readings"),
+            "Name a folder there, and copy the simulated files to the store",
+        )
     for line in plant.lines:
         for batch in line.batches:
             if batch.nominal is None or batch.usual_sd is None:

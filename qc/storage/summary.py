@@ -19,6 +19,7 @@ from qc.storage.json_text import from_json, to_json
 from qc.storage.paths import shift_folder
 from qc.storage.place import place_of
 from qc.storage.published import MANIFEST, RECORD, REPORT, PublishedVersion, version_named
+from qc.storage.standing import Standing
 from qc.storage.supersedes import change_told
 
 SUMMARY = "summary.json"
@@ -137,10 +138,16 @@ def summary_of(root: str | Path, day: date, shift: str) -> ShiftSummary:
     pointer = published.read_pointer(folder)
     if pointer is None:
         raise published.nothing_published(f"{day} {shift}", folder)
-    named, _ = published.named_manifest(folder, pointer)
+    return summary_standing(Standing(day, shift, folder, pointer))
+
+
+def summary_standing(shift: Standing) -> ShiftSummary:
+    """The summary of a shift whose pointer has been read (errors as `summary_of`)."""
+    folder = shift.folder
+    named, _ = published.named_manifest(folder, shift.pointer)
     kept = _kept(folder, named.manifest_sha256)
     if kept is None:
-        kept = _worked_out(published.open_version(folder, pointer))
+        kept = _worked_out(published.open_version(folder, shift.pointer))
         atomic.write_bytes(folder / SUMMARY, to_json(kept))
     return ShiftSummary(
         folder / named.version / REPORT,
@@ -149,7 +156,7 @@ def summary_of(root: str | Path, day: date, shift: str) -> ShiftSummary:
         tuple(
             Superseded(before.version, folder / before.version / REPORT, before.by)
             for before in kept.superseded
-            if place_of(folder).exists(folder / before.version / MANIFEST)
+            if shift.has(before.version)
         ),
     )
 

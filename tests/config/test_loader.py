@@ -191,6 +191,14 @@ BAD = {
         ["plant.spool", "no URL"],
     ),
     "readings URL": (GOOD.replace('"readings"', '"gs://b"'), ["plant.readings", "object store"]),
+    "readings password": (
+        GOOD.replace('"readings"', '"gs://key:secret@bucket/r"'),
+        ["plant.readings", "no user or password"],
+    ),
+    "one place in a store": (
+        GOOD.replace('"readings"', '"s3://bucket/r"').replace('"results"', '"s3://bucket/r/"'),
+        ["plant.storage", "plant.readings"],
+    ),
     "one folder": (GOOD.replace('"results"', '"./readings"'), ["plant.storage", "plant.readings"]),
     "prefix": (PLANT + 'column_prefix = "a-"\n' + GOOD[len(PLANT) :], ["plant.column_prefix"]),
     "hive pattern": (
@@ -343,6 +351,15 @@ def test_results_in_an_object_store_have_a_mirror_beside_the_file(tmp_path, spoo
     plant = load(tmp_path, text.replace("storage =", f"{spool}storage =", 1))
     assert Path(plant.storage) == tmp_path / place / ".shiftmix-spool/s3+plant-results+hall+1"
     assert not list(tmp_path.rglob("s3*"))  # loading makes nothing
+    assert plant.readings == os.path.realpath(tmp_path / "readings")
+
+
+def test_readings_in_an_object_store_have_a_mirror_of_their_own(tmp_path):
+    text = GOOD.replace('"results"', '"s3://plant/hall"').replace('"readings"', '"az://in/hall"')
+    plant = load(tmp_path, text.replace("storage =", 'spool = "aside"\nstorage =', 1))
+    spool = tmp_path / "aside" / ".shiftmix-spool"
+    assert Path(plant.storage) == spool / "s3+plant+hall"
+    assert Path(plant.readings) == spool / "az+in+hall"
 
 
 def test_a_folder_of_templates_is_relative_to_the_file_and_has_to_be_there(tmp_path):

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from qc.storage import place, remote
+from qc.storage import remote
 from tests.faults.object_store import (
     Store,
     StoreSite,
+    forget_connections,
     store_server,
 )
 from tests.faults.small_site import Site, build, quick_folder, remembered
@@ -48,6 +49,6 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(remote, "SMALL", timedelta(seconds=0.5))
     monkeypatch.setattr(remote, "LARGE", timedelta(seconds=0.5))
     monkeypatch.setattr(remote, "RETRY_FOR", timedelta(seconds=1))
-    place._mirror.cache_clear()
+    forget_connections()
     yield
-    place._mirror.cache_clear()
+    forget_connections()

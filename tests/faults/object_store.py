@@ -11,9 +11,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import boto3
 import pyarrow.parquet as pq
@@ -27,7 +29,7 @@ from werkzeug.serving import make_server
 from flows import one_shift
 from qc.plant import Plant
 from qc.spool import mirror_of
-from qc.storage import place, remote
+from qc.storage import intake, place, remote
 from qc.storage.verify import verify_shifts
 from tests.faults.small_site import RUN, Site
 
@@ -61,11 +63,20 @@ class Store:
         when it has done what was asked; None: as moto does.
     asked : list of (str, str)
         Methods and keys of the requests since it was last emptied.
+    moved : list of (str, str, int)
+        The same, with the bytes of content that were answered to a GET, or sent by a PUT.
+    listed : list of str
+        Prefixes of the listings among them.
+    broken_off : list of str
+        Ends of keys of which the next answer breaks off in its middle, once each.
     """
 
     before: Fault = _none
     after: Fault = _none
     asked: list[tuple[str, str]] = field(default_factory=list)
+    moved: list[tuple[str, str, int]] = field(default_factory=list)
+    listed: list[str] = field(default_factory=list)
+    broken_off: list[str] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
     one: threading.Lock = field(default_factory=threading.Lock)  # moto's conditions need it
     port: int = 0
@@ -73,6 +84,8 @@ class Store:
     def mend(self) -> None:
         self.before, self.after = _none, _none
         self.asked.clear()
+        self.moved.clear()
+        self.listed.clear()
 
     def hang(self, _method: str, _key: str) -> Answer | None:
         self.released.wait(60)
@@ -100,6 +113,9 @@ class Store:
             if "another" in environ.get("HTTP_AUTHORIZATION", ""):
                 return inner(environ, start)
             self.asked.append((method, key))
+            query = parse_qs(environ.get("QUERY_STRING", ""))
+            if "list-type" in query:
+                self.listed += query.get("prefix", [""])
             answer = self.before(method, key)
             if answer is None:
                 begun: list[Any] = []
@@ -107,7 +123,14 @@ class Store:
                     content = b"".join(inner(environ, lambda *told: begun.extend(told)))
                 answer = self.after(method, key)
                 if answer is None:
+                    sent = int(environ.get("CONTENT_LENGTH") or 0)
+                    moved = {"GET": len(content), "PUT": sent}.get(method, 0)
+                    self.moved.append((method, key, moved))
                     start(*begun[:2])
+                    ends = [end for end in self.broken_off if key.endswith(end)]
+                    if method == "GET" and ends:
+                        self.broken_off.remove(ends[0])
+                        return [content[: len(content) // 2]]
                     return [content]
             else:
                 environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -145,7 +168,13 @@ def store_server() -> Iterator[Store]:
             server.shutdown()
             thread.join()
             server.server_close()
-            place._mirror.cache_clear()
+            forget_connections()
+
+
+def forget_connections() -> None:
+    """Have the next call connect anew: to another server, or with other limits."""
+    place._mirror.cache_clear()
+    intake._bucket.cache_clear()
 
 
 @dataclass(frozen=True)
@@ -197,6 +226,19 @@ class StoreSite:
             files[entry["path"]] = entry["sha256"]
         return {path: sha256 for path, sha256 in files.items() if path != RUN}
 
+    @property
+    def home(self) -> str:
+        """The shift's folder, below the results."""
+        return self.local.home.relative_to(self.local.results).as_posix()
+
+    def put(self, key: str, content: bytes = b"x", age: timedelta | None = None) -> None:
+        """Write an object of the results past the code, as of some time ago."""
+        whole = f"plant/results/{key}"
+        self.store.client.put_object(Bucket=self.bucket, Key=whole, Body=content)
+        if age is not None:
+            held = s3_backends[ACCOUNT]["aws"].buckets[self.bucket].keys[whole]
+            held.last_modified = (datetime.now(UTC) - age).replace(tzinfo=None)
+
     def versions(self) -> set[str]:
         """Versions of which the store has any object."""
         return {key.split("/")[2] for key in self.objects() if key.split("/")[2:3] > ["v"]}
@@ -218,7 +260,7 @@ def old_version(site: StoreSite) -> dict[str, str]:
 def then_completes(site: StoreSite, before: dict[str, str]) -> None:
     """After trouble: the old version stands; the next run publishes what it would have."""
     site.store.mend()
-    place._mirror.cache_clear()
+    forget_connections()
     os.environ["AWS_ENDPOINT_URL"] = site.store.url
     assert site.seen() == before
     assert site.run().published.changed

@@ -85,6 +85,7 @@ def test_e6_secrets_of_the_environment_are_told_nowhere(
         ("reports_url", f"https://{CANARY}@qc.example/"),
         ("reports_url", f"https://user:{CANARY}/more@qc.example/"),
         ("storage", f"s3://AKIA:{CANARY}@bucket/results"),
+        ("readings", f"s3://AKIA:{CANARY}@bucket/readings"),
     ],
 )
 def test_e6_an_address_with_a_password_is_refused_and_not_repeated(

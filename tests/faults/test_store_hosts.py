@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -22,7 +22,6 @@ from qc.storage import remote
 from qc.storage.audit import append_run, read_audit
 from qc.storage.dispositions import append_record, read_records
 from qc.storage.published import first_published_day
-from qc.storage.retention import old_shifts
 from qc.storage.verify import Wrong, verify_runs, verify_shifts
 from tests.faults.object_store import (
     BAD,
@@ -118,7 +117,7 @@ def test_a_changed_object_is_found_by_verify_and_by_readers(site: StoreSite, sto
 @pytest.mark.fault("G2")
 def test_g2_who_loses_the_swap_is_told_and_leaves_nothing(site: StoreSite) -> None:
     hosts = site.on("one"), site.on("two")
-    slow, quick = (_prepared(host) for host in hosts)
+    slow, quick = (prepared(host) for host in hosts)
     storage.publish(quick, {})
     seen = site.seen()
     with pytest.raises(PointerMoved, match="another run has published"):
@@ -250,12 +249,7 @@ def test_decisions_of_two_hosts_follow_one_another(site: StoreSite) -> None:
     assert [kept.name for kept in read_records(one, shift)] == [first.name, second.name]
 
 
-def test_what_is_old_is_not_listed_of_a_store(site: StoreSite) -> None:
-    with pytest.raises(StorageError, match="not listed by this release"):
-        old_shifts(site.plant, site.local.shift.end, timedelta(days=1))
-
-
-def _prepared(site: StoreSite) -> storage.Attempt:
+def prepared(site: StoreSite) -> storage.Attempt:
     plant, shift = site.plant, site.local.shift
     attempt = storage.begin(plant, shift)
     files, history = storage.discover(plant, shift), storage.History(plant, shift)
