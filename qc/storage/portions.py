@@ -29,7 +29,7 @@ from qc.storage.schema import ITEM_COLUMN
 
 Ints = NDArray[np.int64]
 
-PORTION_ITEMS = 1 << 20  # that a portion has at least, where the line has as many
+PORTION_ITEMS = 1 << 19  # that a portion has at least, where the line has as many
 
 
 @dataclass(frozen=True, slots=True, eq=False)
