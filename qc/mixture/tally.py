@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qc.errors import FitError
+from qc.mixture.pieces import piecewise
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -184,7 +185,8 @@ def ticks_of(readings: Floats, resolution: float, origin: float) -> tuple[Ints, 
 
 
 def _judge(x: Floats, weight: Floats | None, resolution: float | None) -> None:
-    if not np.isfinite(x).all():
+    low, high = (float(x.min()), float(x.max())) if len(x) else (0.0, 0.0)  # NaN where one is
+    if not (np.isfinite(low) and np.isfinite(high)):
         raise FitError(
             f"{np.count_nonzero(~np.isfinite(x))} of {len(x)} readings are not finite",
             remedy="Leave NaN and infinite readings out, and count them",
@@ -200,9 +202,10 @@ def _judge(x: Floats, weight: Floats | None, resolution: float | None) -> None:
         return
     if not (resolution > 0 and np.isfinite(resolution)):
         raise FitError(f"resolution is {resolution}, must be finite and > 0")
-    if len(x) and np.abs(x).max() / resolution > LARGEST_TICK:
+    largest = max(-low, high)
+    if largest / resolution > LARGEST_TICK:
         raise FitError(
-            f"resolution {resolution} is too fine for readings as large as {np.abs(x).max():g}",
+            f"resolution {resolution} is too fine for readings as large as {largest:g}",
             remedy="Check the unit of the resolution",
         )
 
@@ -225,12 +228,21 @@ def _count_readings(
         ticks, off_grid = ticks_of(x, resolution, origin)
         keys, totals = _count_ticks(ticks, weight)
         return keys, totals, float((off_grid if weight is None else weight[off_grid]).sum())
-    items, stray = np.zeros(high - low + 1, np.int64), 0
-    for start in range(0, len(x), BLOCK):
-        ticks, off_grid = ticks_of(x[start : start + BLOCK], resolution, origin)
-        items += np.bincount(ticks - low, minlength=len(items))
-        stray += int(np.count_nonzero(off_grid))
+
+    def counted(piece: slice) -> tuple[Ints, int]:
+        items, stray = np.zeros(high - low + 1, np.int64), 0
+        for start in range(piece.start, piece.stop, BLOCK):
+            block = x[start : min(start + BLOCK, piece.stop)]
+            ticks, off_grid = ticks_of(block, resolution, origin)
+            ticks -= low
+            items += np.bincount(ticks, minlength=len(items))
+            stray += int(np.count_nonzero(off_grid))
+        return items, stray
+
+    parts = piecewise(counted, len(x))
+    items = sum((part[0] for part in parts), np.zeros(high - low + 1, np.int64))
     present = np.flatnonzero(items)
+    stray = sum(part[1] for part in parts)
     return present + low, items[present].astype(np.float64), float(stray)
 
 
