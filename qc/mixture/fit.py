@@ -20,6 +20,7 @@ from qc.errors import FitError
 from qc.findings import Finding
 from qc.mixture.bootstrap import bootstrap_covariance
 from qc.mixture.grid import detect_grid, tally_on_grid
+from qc.mixture.items import Items
 from qc.mixture.likelihood import Cells, Floats, Theta, posteriors
 from qc.mixture.model import Background
 from qc.mixture.multivariate import fit_multivariate
@@ -90,6 +91,11 @@ def fit_mixture(
             )
         return fit_multivariate(x, n_batches, counts=counts, seed=seed)
     x = x.ravel()
+    if resolution is None and counts is None and background is None and n_batches >= 1:
+        items = Items.of(x)
+        by_items = None if items is None else fit_items(items, n_batches, priors, spread, seed)
+        if by_items is not None:
+            return by_items
     weights = None if counts is None else np.asarray(counts, dtype=np.float64).ravel()
     tally, findings = _tallied(x, weights, resolution)
     fit = fit_tally(
@@ -121,6 +127,31 @@ def fit_tally(
     seed: int = 0,
 ) -> Fit:
     """As `fit_mixture`, on a tally; rounded readings by the grouped likelihood."""
+    fit = _fit(tally, n_batches, priors, background, spread, seed)
+    assert fit is not None
+    return fit
+
+
+def fit_items(
+    items: Items,
+    n_batches: int,
+    priors: Sequence[BatchPrior | None] | None = None,
+    spread: Literal["free", "common", "proportional"] = "free",
+    seed: int = 0,
+) -> Fit | None:
+    """As `fit_tally`, of very many continuous readings; None where it takes their tally."""
+    return _fit(items.cells, n_batches, priors, None, spread, seed, items)
+
+
+def _fit(
+    tally: Tally,
+    n_batches: int,
+    priors: Sequence[BatchPrior | None] | None,
+    background: tuple[float, float] | None,
+    spread: Literal["free", "common", "proportional"],
+    seed: int,
+    items: Items | None = None,
+) -> Fit | None:
     priors = list(priors) if priors is not None else [None] * n_batches
     _judge(tally, n_batches, priors, background)
     reason = unfit(tally, n_batches)
@@ -136,6 +167,11 @@ def fit_tally(
     limits = constraints(priors, location, scale, span, floor, Spread(spread), width)
     nominal = np.array([prior is not None for prior in priors])
     found = search(cells, limits, nominal, seed)
+    if items is not None:
+        certified = items.certified(found, cells, limits, location, scale)
+        if certified is None:
+            return None
+        found = certified
     admissible = [rank for rank, summit in enumerate(found.summits) if not summit.faults]
     if not admissible:
         return _no_answer(tally, n_batches, fault_findings(cells, found.summits[0], tally))
@@ -149,7 +185,8 @@ def fit_tally(
     if not nominal.any():
         order = np.lexsort((summit.theta.sds, summit.theta.means))
     units = (location, scale, width, limit)
-    return _answer(tally, cells, limits, found, rank, summit, order, units)
+    fit = _answer(tally, cells, limits, found, rank, summit, order, units)
+    return fit if items is None else replace(fit, n_distinct=len(items.readings))
 
 
 def sd_floor(width: float) -> float:
