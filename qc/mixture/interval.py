@@ -25,7 +25,11 @@ from scipy.special import log_ndtr, ndtr
 
 Floats = NDArray[np.float64]
 
+Rule = tuple[Floats, Floats]  # nodes and weights of a quadrature
 NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(8)
+RULE: Rule = (NODES, NODE_WEIGHTS)
+SHORT_RULE: Rule = np.polynomial.legendre.leggauss(4)
+SHORT_WIDTH = SHORT_SLOPE = 0.15  # up to these, four nodes are right to the last digit
 NARROW_WIDTH = 1.0
 FAR = 1e6  # sds from the mean: squares of it lose the digits that the ends of a cell differ by
 NARROW_SLOPE = 1.5
@@ -49,20 +53,27 @@ def interval_moments(centre: Floats, width: Floats, order: int) -> tuple[Floats,
     """
     log_mass = np.empty_like(centre)
     moments = [np.empty_like(centre) for _ in range(order)]
-    for k, w in enumerate(width):
+    for k, w in enumerate(width.tolist()):
         c = centre[:, k]
+        reach = max(-float(c.min()), float(c.max())) * w if len(c) else 0.0
+        if reach <= NARROW_SLOPE and w <= NARROW_WIDTH:  # nearly always
+            short = reach <= SHORT_SLOPE and w <= SHORT_WIDTH
+            log_mass[:, k], found = _narrow(c, w, order, SHORT_RULE if short else RULE)
+            for moment, values in zip(moments, found, strict=True):
+                moment[:, k] = values
+            continue
         narrow = (np.abs(c) * w <= NARROW_SLOPE) & (w <= NARROW_WIDTH)
         for mask, method in ((narrow, _narrow), (~narrow, _wide)):
             if mask.any():
-                log_mass[mask, k], found = method(c[mask], float(w), order)
+                log_mass[mask, k], found = method(c[mask], w, order)
                 for moment, values in zip(moments, found, strict=True):
                     moment[mask, k] = values
     return log_mass, moments
 
 
-def _narrow(c: Floats, w: float, order: int) -> tuple[Floats, list[Floats]]:
-    t = 0.5 * w * NODES
-    weights = 0.5 * NODE_WEIGHTS * np.exp(-0.5 * t**2)
+def _narrow(c: Floats, w: float, order: int, rule: Rule = RULE) -> tuple[Floats, list[Floats]]:
+    t = 0.5 * w * rule[0]
+    weights = 0.5 * rule[1] * np.exp(-0.5 * t**2)
     # E[t^j] by one product of matrices; from there by the binomial theorem, u = c + t.
     sums = np.exp(-np.outer(t, c)).T @ (weights[:, None] * t[:, None] ** np.arange(order + 1))
     mass = sums[:, 0]

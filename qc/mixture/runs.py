@@ -12,6 +12,7 @@ moments of the E step are a product of posteriors with Z: one exponential and a 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,8 @@ TRIAL_RUN = 12  # EM steps, after which the half that is behind is given up
 KEPT = 24  # runs that are never given up
 ROUNDS, LONG = 5, 16  # of accelerated cycles; after each, runs that have met go on as one
 CYCLES = 3  # of three EM steps, a round
-SETTLED = 1e-3  # nats: a run that gains less in a round is at its end
+SETTLED, SETTLED_ITEM = 1e-3, 1e-8  # nats, in all and an item: gaining less, a run has settled
+FEW = 3  # runs that go on alone after the first rounds cost more than their climbs
 LONGEST_STEP = 64.0  # of the extrapolation, in EM steps
 ALIKE = 0.05  # sds, and in log sds: runs nearer to each other than this have met
 COARSE = 1024  # cells on which runs are climbed to their summits
@@ -36,7 +38,7 @@ RESOLVED = 0.3  # of a cell: the density of rounded readings is not to be truste
 LOG_TINY = -690.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Coarse:
     """The tally on few cells: mean, count, second central moment a cell, all (m,).
 
@@ -54,7 +56,7 @@ class Coarse:
         mean = np.average(self.z, weights=self.n)
         return float(np.sqrt(np.average((self.z - mean) ** 2 + self.within, weights=self.n)))
 
-    @property
+    @cached_property
     def powers(self) -> Floats:
         """1, z and z^2 + within of each cell, (3, m)."""
         return np.stack([np.ones_like(self.z), self.z, self.z**2 + self.within])
@@ -113,7 +115,7 @@ def coarsen_for_runs(cells: Cells) -> Coarse:
     return coarsen(cells, SMALL if cells.total >= LARGE else COARSE)
 
 
-def short_runs(cells: Cells, small: Coarse, runs: Runs, limits: Constraints) -> Runs:
+def short_runs(cells: Cells, coarse: Coarse, runs: Runs, limits: Constraints) -> Runs:
     """Distinct end points of EM from all starts at once, by the density, best first.
 
     Half of many starts are given up on the way. The others go on by SQUAREM until they settle.
@@ -121,16 +123,19 @@ def short_runs(cells: Cells, small: Coarse, runs: Runs, limits: Constraints) -> 
     sd_low = np.maximum(limits.sd_low, RESOLVED * cells.width)
     resolved = replace(limits, sd_low=sd_low, sd_high=np.maximum(limits.sd_high, sd_low))
     for _ in range(TRIAL_RUN):
-        runs = _em(small, runs, resolved)
+        runs = _em(coarse, runs, resolved)
     if len(runs.weights) > KEPT:
         count = max(KEPT, len(runs.weights) // 2)
         runs = runs.only(np.argsort(-runs.objective, kind="stable")[:count])
     going, ended = distinct(runs), []
-    for _ in range(ROUNDS if cells.total < LARGE else LONG):
+    least = max(SETTLED, SETTLED_ITEM * cells.total)
+    for at in range(ROUNDS if cells.total < LARGE else LONG):
+        if at >= ROUNDS and len(going.weights) <= FEW:
+            break
         before = going.objective
         for _ in range(CYCLES):
-            going = _squarem(small, going, resolved)
-        settled = going.objective - before < SETTLED
+            going = _squarem(coarse, going, resolved)
+        settled = going.objective - before < least
         ended.append(going.only(settled))
         going = distinct(going.only(~settled))
         if len(going.weights) == 0:
