@@ -19,7 +19,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qc.mixture.information import curvature
 from qc.mixture.interval import LOG_SQRT_2PI
@@ -39,7 +38,8 @@ LAGS = (1, 4, 16)  # cells from it to these
 WIDE = 20.0  # cells: a batch with a narrower sd is not left to them
 SAMPLE = 4096  # readings looked at for equal ones
 DISTINCT = 0.99  # of these
-BLOCK = 1 << 13  # items a step at a time: all that a step makes of them stays in cache
+LEAST = 1e-290  # density: smaller ones have lost digits
+BLOCK = 1 << 14  # items a step at a time: all that a step makes of them stays in cache
 MOST_PASSES = 8
 
 
@@ -152,23 +152,17 @@ class Items:
         means, sds = location + scale * theta.means[live, None], scale * theta.sds[live, None]
         level = (np.log(theta.weights[live] / theta.sds[live]) - LOG_SQRT_2PI)[:, None]
 
-        def summed(piece: slice) -> tuple[float, NDArray[np.float64]]:
+        def summed(piece: slice) -> tuple[float, Floats]:
             log_likelihood, sums = 0.0, np.zeros((3, len(live)))
             for start in range(piece.start, piece.stop, BLOCK):
-                x = self.readings[start : min(start + BLOCK, piece.stop)]
-                u = (x - means) / sds
-                tau = level - 0.5 * u * u
-                top = tau.max(axis=0)
-                tau -= top
-                np.exp(tau, out=tau)
-                total = tau.sum(axis=0)
-                log_likelihood += float(top.sum() + np.log(total).sum())
-                tau /= total
+                u = self.readings[start : min(start + BLOCK, piece.stop)] - means
+                u /= sds
+                log_f, tau = _posteriors(u, level)
+                log_likelihood += log_f
                 sums[0] += tau.sum(axis=1)
+                sums[1] += np.einsum("km,km->k", tau, u)
                 tau *= u
-                sums[1] += tau.sum(axis=1)
-                tau *= u
-                sums[2] += tau.sum(axis=1)
+                sums[2] += np.einsum("km,km->k", tau, u)
             return log_likelihood, sums
 
         parts = piecewise(summed, len(self.readings))
@@ -176,6 +170,24 @@ class Items:
         items, shift, square = np.zeros((3, len(theta.weights)))
         items[live], shift[live], square[live] = sums[0], sums[1] / sums[0], sums[2] / sums[0]
         return Expectation(float(sum(part[0] for part in parts)), items, shift, square)
+
+
+def _posteriors(u: Floats, level: Floats) -> tuple[float, Floats]:
+    """Sum of the items' log densities, and tau (K, m), at u (K, m); `level` (K, 1) is log w / s."""
+    tau = u * u
+    tau *= -0.5
+    tau += level
+    np.exp(tau, out=tau)
+    total = tau.sum(axis=0)
+    if total.min() > LEAST:
+        tau /= total
+        return float(np.log(total).sum()), tau
+    # Far out all densities are too small for floats: their ratios are not.
+    tau = level - 0.5 * u * u
+    top = tau.max(axis=0)
+    tau = np.exp(tau - top)
+    total = tau.sum(axis=0)
+    return float((top + np.log(total)).sum()), tau / total
 
 
 def _jumps(items: Floats) -> bool:
