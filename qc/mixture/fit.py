@@ -14,28 +14,26 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from qc.errors import FitError
 from qc.findings import Finding
-from qc.mixture.bootstrap import bootstrap_covariance
+from qc.mixture.answer import fit_at, fit_without_answer
 from qc.mixture.grid import detect_grid, tally_on_grid
 from qc.mixture.items import Items
-from qc.mixture.likelihood import Cells, Floats, Theta, posteriors
+from qc.mixture.likelihood import Cells, Floats
 from qc.mixture.model import Background
 from qc.mixture.multivariate import fit_multivariate
 from qc.mixture.multivariate_result import MultivariateFit
-from qc.mixture.polish import Summit, polish, stepped
+from qc.mixture.polish import polish
 from qc.mixture.priors import BatchPrior, Constraints, Spread, constraints
-from qc.mixture.remarks import answer_findings, fault_findings, unfit
+from qc.mixture.remarks import fault_findings, unfit
 from qc.mixture.result import Answer, Fit
-from qc.mixture.runs import coarsen
-from qc.mixture.search import Search, search
+from qc.mixture.search import search
 from qc.mixture.strays import log_level, with_levels
 from qc.mixture.tally import Tally
 
 SD_FLOOR = 1e-6  # of the data's spread: guards the iteration, never a result
-BOOTSTRAP = 0  # seed of the resampled tallies: part of the method, so that answers repeat
 SD_FLOOR_STEPS = 0.05  # the same in gauge steps: narrower than this a cell cannot tell
 
 
@@ -139,7 +137,10 @@ def fit_items(
     spread: Literal["free", "common", "proportional"] = "free",
     seed: int = 0,
 ) -> Fit | None:
-    """As `fit_tally`, of very many continuous readings; None where it takes their tally."""
+    """As `fit_tally`, of very many continuous readings; None where it takes their tally.
+
+    Items whose batch another step would change are counted by whole cells.
+    """
     return _fit(items.cells, n_batches, priors, None, spread, seed, items)
 
 
@@ -156,7 +157,7 @@ def _fit(
     _judge(tally, n_batches, priors, background)
     reason = unfit(tally, n_batches)
     if reason is not None:
-        return _no_answer(tally, n_batches, (reason,))
+        return fit_without_answer(tally, n_batches, (reason,))
     location, scale = _standard(tally)
     limit = None if background is None else Background(*background, weight=0.0)
     width = 0.0 if tally.resolution is None else tally.resolution / scale
@@ -174,7 +175,7 @@ def _fit(
         found = certified
     admissible = [rank for rank, summit in enumerate(found.summits) if not summit.faults]
     if not admissible:
-        return _no_answer(tally, n_batches, fault_findings(cells, found.summits[0], tally))
+        return fit_without_answer(tally, n_batches, fault_findings(cells, found.summits[0], tally))
     rank = admissible[0]
     summit = found.summits[rank]
     if limit is not None:
@@ -185,7 +186,7 @@ def _fit(
     if not nominal.any():
         order = np.lexsort((summit.theta.sds, summit.theta.means))
     units = (location, scale, width, limit)
-    fit = _answer(tally, cells, limits, found, rank, summit, order, units)
+    fit = fit_at(tally, cells, limits, found, rank, summit, order, units)
     return fit if items is None else replace(fit, n_distinct=len(items.readings))
 
 
@@ -210,105 +211,6 @@ def limits_beside(
         Spread(spread),
         answer.width,
     )
-
-
-def _answer(
-    tally: Tally,
-    cells: Cells,
-    limits: Constraints,
-    found: Search,
-    rank: int,
-    summit: Summit,
-    order: NDArray[np.int64],
-    units: tuple[float, float, float, Background | None],
-) -> Fit:
-    location, scale, width, limit = units
-    theta, k, c = summit.theta, summit.theta.k, len(summit.theta.weights)
-    shares = np.append(order, np.arange(k, c))
-    coordinates = np.concatenate([shares, c + order, c + k + order])
-    covariance = summit.curvature.covariance()
-    bootstrapped = covariance is None
-    if covariance is None:
-        covariance = bootstrap_covariance(coarsen(cells).cells(cells), theta, limits, BOOTSTRAP)
-    background = None
-    if limit is not None:
-        background = replace(limit, weight=float(theta.weights[k]))
-    answer = Answer(
-        Theta(theta.weights[shares], theta.means[order], theta.sds[order]),
-        covariance[np.ix_(coordinates, coordinates)],
-        bootstrapped,
-        location,
-        scale,
-        width,
-        background,
-    )
-    ordered = limits.only(order)
-    pull = _prior_pull(answer, ordered)
-    better = [s for i, s in enumerate(found.summits) if i > rank]
-    # Density per unit of z is scale times density per unit of x; cell probabilities need nothing.
-    unit = 0.0 if width > 0 else tally.n * float(np.log(scale))
-    return Fit(
-        n=tally.n,
-        n_distinct=len(tally),
-        n_batches=k,
-        likelihood="grouped" if width > 0 else "density",
-        log_likelihood=summit.log_likelihood - unit,
-        n_parameters=c - 1 + 2 * k - limits.fixed,
-        gap=summit.gap,
-        gap_items=_changing_items(cells, summit, limits),
-        converged=summit.converged,
-        passes=found.passes,
-        starts=found.starts,
-        starts_at_best=found.reached[rank],
-        runner_up=found.summits[rank].objective - better[0].objective if better else None,
-        prior_pull=pull,
-        findings=answer_findings(tally, summit, answer, ordered, pull, rank),
-        answer=answer,
-    )
-
-
-def _prior_pull(answer: Answer, limits: Constraints) -> Floats:
-    """Displacement of each mean by its prior in standard errors, to first order, (K,)."""
-    k = answer.theta.k
-    start = len(answer.theta.weights)
-    se = np.sqrt(np.diag(answer.covariance)[start : start + k])
-    moved = limits.precision * (limits.nominal - answer.theta.means) * se
-    return np.where(se > 0, moved, np.nan)
-
-
-def _no_answer(tally: Tally, n_batches: int, findings: tuple[Finding, ...]) -> Fit:
-    likelihood = "density" if tally.resolution is None else "grouped"
-    return Fit(
-        n=tally.n,
-        n_distinct=len(tally),
-        n_batches=n_batches,
-        likelihood=likelihood,
-        log_likelihood=-np.inf,
-        n_parameters=3 * n_batches - 1,
-        gap=np.inf,
-        gap_items=0.0,
-        converged=False,
-        passes=0,
-        starts=0,
-        starts_at_best=0,
-        runner_up=None,
-        prior_pull=np.full(n_batches, np.nan),
-        findings=findings,
-        answer=None,
-    )
-
-
-def _changing_items(cells: Cells, summit: Summit, limits: Constraints) -> float:
-    """Items whose most likely component another Newton step would change."""
-    step, gap = summit.curvature.newton_step()
-    after = stepped(summit.theta, step, limits) if np.isfinite(gap) else None
-    if after is None:
-        return cells.total
-    moved = 0.0
-    for block in cells.blocks():
-        now, then = (posteriors(block, theta)[1].argmax(axis=1) for theta in (summit.theta, after))
-        moved += float(block.n[now != then].sum())
-    return moved
 
 
 def _standard(tally: Tally) -> tuple[float, float]:
