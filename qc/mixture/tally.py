@@ -86,13 +86,13 @@ class Tally:
         """
         x = np.asarray(readings, dtype=np.float64).ravel()
         weight = None if counts is None else np.asarray(counts, dtype=np.float64).ravel()
-        _judge(x, weight, resolution)
+        ends = _judge(x, weight, resolution)
         if weight is not None:
             x, weight = x[weight > 0], weight[weight > 0]
         if resolution is None:
             values, totals = _count_floats(x + 0.0, weight)  # + 0.0 turns -0.0 into 0.0
             return Tally(values, totals, None, origin, None, 0.0)
-        keys, totals, stray = _count_readings(x, weight, resolution, origin)
+        keys, totals, stray = _count_readings(x, weight, resolution, origin, ends)
         values = origin + keys.astype(np.float64) * resolution
         return Tally(values, totals, resolution, origin, keys, stray)
 
@@ -184,8 +184,10 @@ def ticks_of(readings: Floats, resolution: float, origin: float) -> tuple[Ints, 
     return ticks.astype(np.int64), off_grid
 
 
-def _judge(x: Floats, weight: Floats | None, resolution: float | None) -> None:
-    low, high = (float(x.min()), float(x.max())) if len(x) else (0.0, 0.0)  # NaN where one is
+def _judge(x: Floats, weight: Floats | None, resolution: float | None) -> tuple[float, float]:
+    """The least and the largest reading, once they and their weights are fit to be counted."""
+    ends = piecewise(lambda piece: (x[piece].min(), x[piece].max()), len(x)) or [(0.0, 0.0)]
+    low, high = float(np.min(ends)), float(np.max(ends))  # NaN where one is
     if not (np.isfinite(low) and np.isfinite(high)):
         raise FitError(
             f"{np.count_nonzero(~np.isfinite(x))} of {len(x)} readings are not finite",
@@ -199,7 +201,7 @@ def _judge(x: Floats, weight: Floats | None, resolution: float | None) -> None:
             remedy="Pass one count for each reading",
         )
     if resolution is None:
-        return
+        return low, high
     if not (resolution > 0 and np.isfinite(resolution)):
         raise FitError(f"resolution is {resolution}, must be finite and > 0")
     largest = max(-low, high)
@@ -208,6 +210,7 @@ def _judge(x: Floats, weight: Floats | None, resolution: float | None) -> None:
             f"resolution {resolution} is too fine for readings as large as {largest:g}",
             remedy="Check the unit of the resolution",
         )
+    return low, high
 
 
 def _count_floats(x: Floats, weight: Floats | None) -> tuple[Floats, Floats]:
@@ -219,11 +222,10 @@ def _count_floats(x: Floats, weight: Floats | None) -> tuple[Floats, Floats]:
 
 
 def _count_readings(
-    x: Floats, weight: Floats | None, resolution: float, origin: float
+    x: Floats, weight: Floats | None, resolution: float, origin: float, ends: tuple[float, float]
 ) -> tuple[Ints, Floats, float]:
     """Distinct ticks with their totals, and the total of the readings that are off the grid."""
-    ends = np.array([x.min(), x.max()]) if len(x) else np.zeros(2)
-    low, high = ticks_of(ends, resolution, origin)[0].tolist()
+    low, high = ticks_of(np.array(ends), resolution, origin)[0].tolist()
     if weight is not None or high - low >= BLOCK:
         ticks, off_grid = ticks_of(x, resolution, origin)
         keys, totals = _count_ticks(ticks, weight)
