@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks import speed_data, speed_fit, speed_page
 
 RECORDED = Path(__file__).with_name("speed_recorded.json")
@@ -119,45 +121,75 @@ def fits(found: Measured, home: Path, n: int, repeats: int) -> None:
         found.add(row)
         if path == gauge:
             peers(found, path)
+        else:
+            x = speed_fit.read_column(path)
+            beside = Beside(found, lambda path=path: speed_fit.ours(path, None))
+            beside.scikit_learn(x, MILLION, 200.0, ", continuous readings")
+    for d in (2, 3):
+        x = speed_data.several_readings(MILLION, d)
+        beside = Beside(found, lambda x=x: speed_fit.ours_of_several(x))
+        beside.scikit_learn(x, MILLION // 10, 20.0, f", 1 M rows of {d} characteristics")
+
+
+@dataclass
+class Beside:
+    """What others need for the same readings, as multiples of our time just before and after."""
+
+    found: Measured
+    ours: Callable[[], object]
+
+    def timed(self, work: Callable[[], Any]) -> tuple[float, Any, list[float]]:
+        """Seconds of a work, what it says, and our seconds around it."""
+        before = self._ours()
+        began = time.perf_counter()
+        said = work()
+        seconds = time.perf_counter() - began
+        return seconds, said, [*before, *self._ours()]
+
+    def add(
+        self, what: str, goal: float | None, seconds: float, own: list[float], short: str
+    ) -> None:
+        """A row: their seconds as multiples of ours."""
+        against = f"our fit, {statistics.median(own):.3g} s"
+        said = "—" if goal is None else f"≥ {goal:g}"
+        ratios = [seconds / each for each in own]
+        self.found.add(Row(what, said, ratios, seconds, against, short, goal, at_least=True))
+
+    def scikit_learn(self, x: np.ndarray, n: int, goal: float, of: str = "") -> None:
+        """scikit-learn to the end, on the first `n` of the readings, and scaled to all."""
+        part, scale = x[:n], len(x) / n
+        best = speed_fit.best_density(part) if x.ndim == 1 else speed_fit.ours_of_several(part)
+        seconds, log_likelihood, own = self.timed(
+            lambda: speed_fit.scikit_learn(part, tol=speed_fit.EQUAL, max_iter=100_000)
+        )
+        short = f"{best - log_likelihood:.2g} nats short; on {n / MILLION:g} M, times {scale:g}"
+        self.add(f"scikit-learn at equal likelihood{of}", goal, scale * seconds, own, short)
+
+    def _ours(self) -> list[float]:
+        spent = []
+        for _ in range(3):
+            began = time.perf_counter()
+            self.ours()
+            spent.append(time.perf_counter() - began)
+        return spent
 
 
 def peers(found: Measured, path: Path) -> None:
-    """What others need for the same column, as multiples of our time just before and after."""
+    """What others need for the gauge's column."""
     x = speed_fit.read_column(path)
     best = speed_fit.best_density(x)
     part = x[:MILLION]
     best_of_part, scale = speed_fit.best_density(part), len(x) / len(part)
     scaled = "" if scale == 1 else f"; on 1 M, times {scale:g}"
-
-    def ours() -> float:
-        began = time.perf_counter()
-        speed_fit.ours(path, RESOLUTION)
-        return time.perf_counter() - began
-
-    def timed(work: Callable[[], Any]) -> tuple[float, Any, list[float]]:
-        before = [ours() for _ in range(3)]
-        began = time.perf_counter()
-        said = work()
-        seconds = time.perf_counter() - began
-        return seconds, said, [*before, *(ours() for _ in range(3))]
-
-    def add(what: str, goal: float | None, seconds: float, own: list[float], short: str) -> None:
-        against = f"our fit, {statistics.median(own):.3g} s"
-        said = "—" if goal is None else f"≥ {goal:g}"
-        ratios = [seconds / each for each in own]
-        found.add(Row(what, said, ratios, seconds, against, short, goal, at_least=True))
-
+    beside = Beside(found, lambda: speed_fit.ours(path, RESOLUTION))
+    timed, add = beside.timed, beside.add
     seconds, log_likelihood, own = timed(lambda: speed_fit.scikit_learn(x))
     short = f"stopped {best - log_likelihood:.3g} nats short"
     add("scikit-learn, its defaults", None, seconds, own, short)
-    seconds, log_likelihood, own = timed(
-        lambda: speed_fit.scikit_learn(part, tol=speed_fit.EQUAL, max_iter=100_000)
-    )
-    short = f"{best_of_part - log_likelihood:.2g} nats short{scaled}"
-    add("scikit-learn at equal likelihood", 700.0, scale * seconds, own, short)
+    beside.scikit_learn(x, MILLION, 700.0)
     seconds, (log_likelihood, steps), own = timed(lambda: speed_fit.plain_em(x, RESOLUTION))
     short = f"one start, no intervals, {steps} steps, {best - log_likelihood:.2g} nats short"
-    add("tally and EM in plain numpy, column in memory", None, seconds, own, short)
+    add("tally and EM in plain numpy, column in memory", 1.0, seconds, own, short)
     _, told, own = timed(lambda: speed_fit.mclust(part))
     if told is None:
         found.notes.append("R with mclust is not installed: its row is missing.")

@@ -77,6 +77,21 @@ def write_column(path: Path, n: int, *, rounded: bool) -> None:
             writer.write_table(pa.table({COLUMN: np.round(x, 3) if rounded else x}))
 
 
+def several_readings(n: int, d: int) -> np.ndarray:
+    """Readings of `d` characteristics, (n, d), of the same three batches 2.5 sds apart.
+
+    Two neighbouring characteristics correlate by a half within each batch.
+    """
+    rng = np.random.default_rng([n, d])
+    batch = rng.choice(3, n, p=WEIGHTS)
+    noise = rng.standard_normal((n, d))
+    for column in range(1, d):
+        noise[:, column] = 0.5 * noise[:, column - 1] + np.sqrt(0.75) * noise[:, column]
+    x = CLOSE_SDS[batch, None] * noise
+    x[:, 0] += CLOSE_MEANS[batch]
+    return np.asarray(x)
+
+
 def write_plant(home: Path, lines: int, n: int) -> Path:
     """A plant with its readings of one shift, `n` items a line; its configuration file."""
     home.mkdir(parents=True)

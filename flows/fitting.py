@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from flows import terminal
 from qc.errors import ReadingsError, Where
 from qc.findings import Finding, Severity
-from qc.mixture import Fit, Tally, fit_tally, tally_on_grid
+from qc.mixture import Fit, Items, Tally, fit_items, fit_tally, tally_on_grid
 from qc.storage.any_file import Column, read_column
 from qc.wording import grouped
 
@@ -29,6 +29,8 @@ class ColumnFit:
 
     Attributes
     ----------
+    tally : Tally
+        Of very many continuous readings: mean and items of each fine cell.
     findings : tuple of Finding
         The fit's, after those about the column.
     """
@@ -69,6 +71,11 @@ def fit_column(
             Where(path=str(path), column=name),
             "Name a column of readings",
         )
+    if resolution is None and not background:
+        items = Items.of(column.values)
+        fit = None if items is None else fit_items(items, n_batches)
+        if items is not None and fit is not None:
+            return ColumnFit(name, column, items.cells, fit, (*_left_out(column), *fit.findings))
     tally, of_grid = (
         (Tally.of(column.values), ())
         if resolution is None

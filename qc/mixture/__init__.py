@@ -3,8 +3,9 @@
 Read `fit` first, then `search`, `polish`, `em`, `information`, `likelihood`, `interval`.
 """
 
-from qc.mixture.fit import fit_mixture, fit_tally
+from qc.mixture.fit import fit_items, fit_mixture, fit_tally
 from qc.mixture.grid import Grid, detect_grid, on_own_grid, tally_on_grid
+from qc.mixture.items import Items
 from qc.mixture.model import Background, Mixture
 from qc.mixture.multivariate import fit_multivariate
 from qc.mixture.multivariate_result import MultivariateFit
@@ -17,11 +18,13 @@ __all__ = [
     "BatchPrior",
     "Fit",
     "Grid",
+    "Items",
     "KnownItems",
     "Mixture",
     "MultivariateFit",
     "Tally",
     "detect_grid",
+    "fit_items",
     "fit_mixture",
     "fit_multivariate",
     "fit_tally",

@@ -46,7 +46,7 @@ class State:
 def evaluate(cells: Cells, theta: Theta, limits: Constraints, passes: int) -> State:
     """The state at theta: one pass over the tally."""
     expectation = e_step(cells, theta)
-    objective = expectation.log_likelihood + limits.log_prior(theta.means, theta.sds)
+    objective = expectation.log_likelihood + float(limits.log_prior(theta.means, theta.sds))
     return State(theta, expectation, objective, passes + 1)
 
 

@@ -14,27 +14,26 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from qc.errors import FitError
 from qc.findings import Finding
-from qc.mixture.bootstrap import bootstrap_covariance
+from qc.mixture.answer import fit_at, fit_without_answer
 from qc.mixture.grid import detect_grid, tally_on_grid
-from qc.mixture.likelihood import Cells, Floats, Theta, posteriors
+from qc.mixture.items import Items
+from qc.mixture.likelihood import Cells, Floats
 from qc.mixture.model import Background
 from qc.mixture.multivariate import fit_multivariate
 from qc.mixture.multivariate_result import MultivariateFit
-from qc.mixture.polish import Summit, polish, stepped
+from qc.mixture.polish import polish
 from qc.mixture.priors import BatchPrior, Constraints, Spread, constraints
-from qc.mixture.remarks import answer_findings, fault_findings, unfit
+from qc.mixture.remarks import fault_findings, unfit
 from qc.mixture.result import Answer, Fit
-from qc.mixture.runs import coarsen
-from qc.mixture.search import Search, search
+from qc.mixture.search import search
 from qc.mixture.strays import log_level, with_levels
 from qc.mixture.tally import Tally
 
 SD_FLOOR = 1e-6  # of the data's spread: guards the iteration, never a result
-BOOTSTRAP = 0  # seed of the resampled tallies: part of the method, so that answers repeat
 SD_FLOOR_STEPS = 0.05  # the same in gauge steps: narrower than this a cell cannot tell
 
 
@@ -90,6 +89,11 @@ def fit_mixture(
             )
         return fit_multivariate(x, n_batches, counts=counts, seed=seed)
     x = x.ravel()
+    if resolution is None and counts is None and background is None and n_batches >= 1:
+        items = Items.of(x)
+        by_items = None if items is None else fit_items(items, n_batches, priors, spread, seed)
+        if by_items is not None:
+            return by_items
     weights = None if counts is None else np.asarray(counts, dtype=np.float64).ravel()
     tally, findings = _tallied(x, weights, resolution)
     fit = fit_tally(
@@ -121,11 +125,39 @@ def fit_tally(
     seed: int = 0,
 ) -> Fit:
     """As `fit_mixture`, on a tally; rounded readings by the grouped likelihood."""
+    fit = _fit(tally, n_batches, priors, background, spread, seed)
+    assert fit is not None
+    return fit
+
+
+def fit_items(
+    items: Items,
+    n_batches: int,
+    priors: Sequence[BatchPrior | None] | None = None,
+    spread: Literal["free", "common", "proportional"] = "free",
+    seed: int = 0,
+) -> Fit | None:
+    """As `fit_tally`, of very many continuous readings; None where it takes their tally.
+
+    Items whose batch another step would change are counted by whole cells.
+    """
+    return _fit(items.cells, n_batches, priors, None, spread, seed, items)
+
+
+def _fit(
+    tally: Tally,
+    n_batches: int,
+    priors: Sequence[BatchPrior | None] | None,
+    background: tuple[float, float] | None,
+    spread: Literal["free", "common", "proportional"],
+    seed: int,
+    items: Items | None = None,
+) -> Fit | None:
     priors = list(priors) if priors is not None else [None] * n_batches
     _judge(tally, n_batches, priors, background)
     reason = unfit(tally, n_batches)
     if reason is not None:
-        return _no_answer(tally, n_batches, (reason,))
+        return fit_without_answer(tally, n_batches, (reason,))
     location, scale = _standard(tally)
     limit = None if background is None else Background(*background, weight=0.0)
     width = 0.0 if tally.resolution is None else tally.resolution / scale
@@ -136,9 +168,14 @@ def fit_tally(
     limits = constraints(priors, location, scale, span, floor, Spread(spread), width)
     nominal = np.array([prior is not None for prior in priors])
     found = search(cells, limits, nominal, seed)
+    if items is not None:
+        certified = items.certified(found, cells, limits, location, scale)
+        if certified is None:
+            return None
+        found = certified
     admissible = [rank for rank, summit in enumerate(found.summits) if not summit.faults]
     if not admissible:
-        return _no_answer(tally, n_batches, fault_findings(cells, found.summits[0], tally))
+        return fit_without_answer(tally, n_batches, fault_findings(cells, found.summits[0], tally))
     rank = admissible[0]
     summit = found.summits[rank]
     if limit is not None:
@@ -149,7 +186,8 @@ def fit_tally(
     if not nominal.any():
         order = np.lexsort((summit.theta.sds, summit.theta.means))
     units = (location, scale, width, limit)
-    return _answer(tally, cells, limits, found, rank, summit, order, units)
+    fit = fit_at(tally, cells, limits, found, rank, summit, order, units)
+    return fit if items is None else replace(fit, n_distinct=len(items.readings))
 
 
 def sd_floor(width: float) -> float:
@@ -173,105 +211,6 @@ def limits_beside(
         Spread(spread),
         answer.width,
     )
-
-
-def _answer(
-    tally: Tally,
-    cells: Cells,
-    limits: Constraints,
-    found: Search,
-    rank: int,
-    summit: Summit,
-    order: NDArray[np.int64],
-    units: tuple[float, float, float, Background | None],
-) -> Fit:
-    location, scale, width, limit = units
-    theta, k, c = summit.theta, summit.theta.k, len(summit.theta.weights)
-    shares = np.append(order, np.arange(k, c))
-    coordinates = np.concatenate([shares, c + order, c + k + order])
-    covariance = summit.curvature.covariance()
-    bootstrapped = covariance is None
-    if covariance is None:
-        covariance = bootstrap_covariance(coarsen(cells).cells(cells), theta, limits, BOOTSTRAP)
-    background = None
-    if limit is not None:
-        background = replace(limit, weight=float(theta.weights[k]))
-    answer = Answer(
-        Theta(theta.weights[shares], theta.means[order], theta.sds[order]),
-        covariance[np.ix_(coordinates, coordinates)],
-        bootstrapped,
-        location,
-        scale,
-        width,
-        background,
-    )
-    ordered = limits.only(order)
-    pull = _prior_pull(answer, ordered)
-    better = [s for i, s in enumerate(found.summits) if i > rank]
-    # Density per unit of z is scale times density per unit of x; cell probabilities need nothing.
-    unit = 0.0 if width > 0 else tally.n * float(np.log(scale))
-    return Fit(
-        n=tally.n,
-        n_distinct=len(tally),
-        n_batches=k,
-        likelihood="grouped" if width > 0 else "density",
-        log_likelihood=summit.log_likelihood - unit,
-        n_parameters=c - 1 + 2 * k - limits.fixed,
-        gap=summit.gap,
-        gap_items=_changing_items(cells, summit, limits),
-        converged=summit.converged,
-        passes=found.passes,
-        starts=found.starts,
-        starts_at_best=found.reached[rank],
-        runner_up=found.summits[rank].objective - better[0].objective if better else None,
-        prior_pull=pull,
-        findings=answer_findings(tally, summit, answer, ordered, pull, rank),
-        answer=answer,
-    )
-
-
-def _prior_pull(answer: Answer, limits: Constraints) -> Floats:
-    """Displacement of each mean by its prior in standard errors, to first order, (K,)."""
-    k = answer.theta.k
-    start = len(answer.theta.weights)
-    se = np.sqrt(np.diag(answer.covariance)[start : start + k])
-    moved = limits.precision * (limits.nominal - answer.theta.means) * se
-    return np.where(se > 0, moved, np.nan)
-
-
-def _no_answer(tally: Tally, n_batches: int, findings: tuple[Finding, ...]) -> Fit:
-    likelihood = "density" if tally.resolution is None else "grouped"
-    return Fit(
-        n=tally.n,
-        n_distinct=len(tally),
-        n_batches=n_batches,
-        likelihood=likelihood,
-        log_likelihood=-np.inf,
-        n_parameters=3 * n_batches - 1,
-        gap=np.inf,
-        gap_items=0.0,
-        converged=False,
-        passes=0,
-        starts=0,
-        starts_at_best=0,
-        runner_up=None,
-        prior_pull=np.full(n_batches, np.nan),
-        findings=findings,
-        answer=None,
-    )
-
-
-def _changing_items(cells: Cells, summit: Summit, limits: Constraints) -> float:
-    """Items whose most likely component another Newton step would change."""
-    step, gap = summit.curvature.newton_step()
-    after = stepped(summit.theta, step, limits) if np.isfinite(gap) else None
-    if after is None:
-        return cells.total
-    moved = 0.0
-    for block in cells.blocks():
-        now, then = (posteriors(block, theta)[1].argmax(axis=1) for theta in (summit.theta, after))
-        moved += float(block.n[now != then].sum())
-    return moved
 
 
 def _standard(tally: Tally) -> tuple[float, float]:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qc.mixture.likelihood import Cells, Theta, posteriors
+from qc.mixture.likelihood import Cells, Expectation, Theta, posteriors
 from qc.mixture.priors import Constraints, Spread
 
 Floats = NDArray[np.float64]
@@ -97,8 +97,13 @@ class Curvature:
         return result if self.ties is None else self.ties @ result @ self.ties.T
 
 
-def curvature(cells: Cells, theta: Theta, limits: Constraints) -> Curvature:
-    """Score and observed information: one pass over the tally."""
+def curvature(
+    cells: Cells, theta: Theta, limits: Constraints, exact: Expectation | None = None
+) -> Curvature:
+    """Score and observed information: one pass over the tally.
+
+    The score is that of the E step `exact`, where one is given.
+    """
     k, c = theta.k, len(theta.weights)
     score, outer = np.zeros(c + 2 * k), np.zeros((c + 2 * k, c + 2 * k))
     items = np.zeros(c)
@@ -111,10 +116,19 @@ def curvature(cells: Cells, theta: Theta, limits: Constraints) -> Curvature:
         score += block.n @ scores
         outer += scores.T @ (block.n[:, None] * scores)
     information = outer - _complete(items, inner, theta)
+    if exact is not None:
+        score = _score(exact, theta)
     _add_prior(score, information, theta, limits)
     if limits.spread is not Spread.FREE:
         return _tied(score, information, theta, limits)
     return Curvature(score, information, _free(score, theta, limits))
+
+
+def _score(expected: Expectation, theta: Theta) -> Floats:
+    """The score from the sums of the E step, (P,)."""
+    own = expected.items[: theta.k]
+    alpha = expected.items - expected.items.sum() * theta.weights
+    return np.concatenate([alpha, own * expected.shift / theta.sds, own * (expected.square - 1.0)])
 
 
 def score_rows(cells: Cells, theta: Theta) -> tuple[Floats, Floats]:

@@ -126,12 +126,8 @@ def _without(
     """The mixture of the kept components, after a short run of their own."""
     live = np.append(kept, np.ones(len(theta.weights) - theta.k, dtype=bool))
     weights = np.maximum(theta.weights[live], NEGLIGIBLE)
-    start = Runs(
-        (weights / weights.sum())[None, :],
-        theta.means[kept][None, :],
-        theta.sds[kept][None, :],
-        np.array([-np.inf]),
-    )
+    weights = (weights / weights.sum())[None, :]
+    start = Runs.of(weights, theta.means[kept][None, :], theta.sds[kept][None, :])
     return short_runs(cells, coarse, start, limits.only(kept)).theta(0)
 
 

@@ -19,8 +19,9 @@ from qc.mixture.spurious import Fault, spurious
 
 GAP = 1e-9  # nats: nearer to the optimum than this is there
 MAX_PASSES = 2000
-NEAR = 50.0  # nats: further from the summit than this, Newton's parabola is not trusted
+NEAR, NEAR_ITEM = 50.0, 1e-3  # nats, in all and an item: further off Newton is not tried
 PATIENCE = 3  # cycles without gain where the information is singular: a ridge, not a summit
+TRUSTED = 1e-6  # nats: a Newton step that gains less is taken unless the objective falls visibly
 NEWTON_TRIALS = 6  # quarterings of a step that does not gain: a ridge bends
 
 
@@ -72,17 +73,19 @@ def polish(cells: Cells, start: Theta, limits: Constraints, passes: int = MAX_PA
     """
     state = evaluate(cells, start, limits, 0)
     before, idle = -np.inf, 0
+    near = max(NEAR, NEAR_ITEM * cells.total)
     while True:
         # Newton costs two passes a try: only where the last cycle says the summit is near.
-        if state.objective - before < NEAR:
+        if state.objective - before < near:
             bend = curvature(cells, state.theta, limits)
             state = replace(state, passes=state.passes + 1)
             step, gap = bend.newton_step()
             if gap <= GAP or state.passes >= passes or idle == PATIENCE:
                 return _summit(cells, state, limits, gap, bend)
-            better = _newton_update(cells, state, limits, step)
-            if better is not None and better.objective - state.objective > GAP:
-                before, idle, state = state.objective, 0, better
+            better = _newton_update(cells, state, limits, step, gap)
+            if better is not None:
+                idle = 0 if better.objective - state.objective > GAP else idle + 1
+                before, state = state.objective, better
                 continue
         before = state.objective
         state = squarem_update(cells, state, limits)
@@ -102,16 +105,20 @@ def _summit(cells: Cells, state: State, limits: Constraints, gap: float, bend: C
     )
 
 
-def _newton_update(cells: Cells, state: State, limits: Constraints, step: Floats) -> State | None:
+def _newton_update(
+    cells: Cells, state: State, limits: Constraints, step: Floats, gap: float
+) -> State | None:
     """The Newton step, quartered until it gains; None where it does not."""
     passes = state.passes
+    rounding = 4.0 * np.finfo(float).eps * abs(state.objective)
+    least = -rounding if gap <= TRUSTED else max(GAP, rounding)
     for quartered in range(NEWTON_TRIALS):
         theta = stepped(state.theta, step * 0.25**quartered, limits)
         if theta is None:
             continue
         trial = evaluate(cells, theta, limits, passes)
         passes = trial.passes
-        if trial.objective > state.objective:
+        if trial.objective - state.objective > least:
             return trial
     return None
 

@@ -164,16 +164,16 @@ class Constraints:
         }
         return replace(self, **arrays)
 
-    def log_prior(self, means: Floats, sds: Floats) -> float:
-        """Log prior density and known items' log-likelihood together, up to a constant."""
+    def log_prior(self, means: Floats, sds: Floats) -> Floats:
+        """Log prior density and known items' log-likelihood together, up to a constant, (...)."""
         mean_part = self.precision * (means - self.nominal) ** 2
         sd_part = self.sd_items * (2.0 * np.log(sds) + self.sd_square / sds**2)
-        prior = float(-0.5 * (mean_part + sd_part).sum())
+        prior = -0.5 * (mean_part + sd_part).sum(axis=-1)
         if not self.known_items.any():
-            return prior
+            return np.asarray(prior)
         v = sds**2 + self.cell
         around = self.known_square + (self.known_mean - means) ** 2
-        return prior - 0.5 * float((self.known_items * (np.log(v) + around / v)).sum())
+        return np.asarray(prior - 0.5 * (self.known_items * (np.log(v) + around / v)).sum(axis=-1))
 
     def known_moments(self, means: Floats, sds: Floats) -> tuple[Floats, Floats]:
         """First and second moment of the known items' true values about `means`, each (..., K)."""

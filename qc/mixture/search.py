@@ -18,7 +18,7 @@ from qc.mixture.insertions import rearranged
 from qc.mixture.likelihood import Cells
 from qc.mixture.polish import Summit, polish
 from qc.mixture.priors import Constraints
-from qc.mixture.runs import Coarse, Runs, coarsen, short_runs
+from qc.mixture.runs import Coarse, Runs, alike, coarsen, coarsen_for_runs, short_runs
 from qc.mixture.spurious import spurious
 from qc.mixture.starts import first_starts
 
@@ -65,10 +65,10 @@ def search(cells: Cells, limits: Constraints, nominal: NDArray[np.bool_], seed: 
     seed : int
         Of the k-means++ starts.
     """
-    coarse = coarsen(cells)
+    coarse, small = coarsen(cells), coarsen_for_runs(cells)
     count = N_STARTS if len(nominal) > 1 else 1
-    runs = first_starts(cells, coarse, limits, nominal, count, seed)
-    summits, reached = _round(cells, coarse, limits, runs)
+    runs = first_starts(cells, small, limits, nominal, count, seed)
+    summits, reached = _round(coarse.cells(cells), small, limits, runs, [], [])
     starts = count
     taken: list[float] = []  # objectives of the summits taken apart so far
     best, idle = _best(summits), 0
@@ -79,12 +79,11 @@ def search(cells: Cells, limits: Constraints, nominal: NDArray[np.bool_], seed: 
         # A ridge may end at a spurious optimum: it is climbed before it is taken apart.
         base = summits[at] = _climbed(coarse.cells(cells), summits[at], limits)
         taken.append(base.objective)
-        moves = rearranged(cells, coarse, limits, nominal, base)
+        moves = rearranged(cells, small, limits, nominal, base)
         if moves is None:
             break
-        more, members = _round(cells, coarse, limits, moves)
+        summits, reached = _round(coarse.cells(cells), small, limits, moves, summits, reached)
         starts += len(moves.weights)
-        summits, reached = _merged([*summits, *more], [*reached, *members])
         top = _best(summits)
         better = len(top.faults) < len(best.faults) or top.objective > best.objective + SAME_NATS
         idle = 0 if better else idle + 1
@@ -111,15 +110,15 @@ def _finished(
     """The contenders climbed to the very top: on the coarse copy, and the best on the tally."""
     least = _best(summits).objective - CONTENDERS
     near = [i for i, s in enumerate(summits) if s.objective > least and not s.faults] or [0]
-    climbed, members = _merged(
+    climbed, members = merged(
         [_climbed(coarse.cells(cells), summits[i], limits) for i in near[:POLISHED]],
         [reached[i] for i in near[:POLISHED]],
     )
     if len(coarse.z) < len(cells.z):
         best = [polish(cells, summit.theta, limits) for summit in climbed[:FINALISTS]]
-        return _merged(best, members[:FINALISTS])
+        return merged(best, members[:FINALISTS])
     passed_over = [i for i, s in enumerate(summits) if s.faults]
-    return _merged(
+    return merged(
         climbed + [summits[i] for i in passed_over], members + [reached[i] for i in passed_over]
     )
 
@@ -129,18 +128,34 @@ def _climbed(cells: Cells, summit: Summit, limits: Constraints) -> Summit:
 
 
 def _round(
-    cells: Cells, coarse: Coarse, limits: Constraints, runs: Runs
+    tally: Cells,
+    small: Coarse,
+    limits: Constraints,
+    runs: Runs,
+    known: list[Summit],
+    reached: list[int],
 ) -> tuple[list[Summit], list[int]]:
-    """Short runs from all starts, and the summits of their best distinct end points."""
-    ended = short_runs(cells, coarse, runs, limits)
-    ends, members = _distinct(ended)
-    tally = coarse.cells(cells)
+    """Short runs from all starts; the summits of their best end points beside those known."""
+    ended = short_runs(tally, small, runs, limits)
+    reached = list(reached)
+    if known:
+        # An end beside a summit would only climb to it.
+        met = alike(ended, _as_runs(known))
+        for run in np.flatnonzero(met.any(axis=1)).tolist():
+            reached[int(met[run].argmax())] += int(ended.starts[run])
+        ended = ended.only(np.flatnonzero(~met.any(axis=1)))
+    thetas = [ended.theta(run) for run in range(len(ended.weights))]
     # Spurious end points are climbed last, and one of them is enough to say that they exist.
-    faulty = [bool(spurious(tally, ended.theta(end), limits)) for end in ends]
-    order = sorted(range(len(ends)), key=lambda i: (faulty[i], i))
-    chosen = order[: max(1, min(POLISHED, len(ends) - sum(faulty)))]
-    climbed = [polish(tally, ended.theta(ends[i]), limits, ROUGH) for i in chosen]
-    return _merged(climbed, [members[i] for i in chosen])
+    faulty = [bool(spurious(tally, theta, limits)) for theta in thetas]
+    order = sorted(range(len(thetas)), key=lambda i: (faulty[i], i))
+    chosen = order[: max(1, min(POLISHED, len(thetas) - sum(faulty)))]
+    climbed = [polish(tally, thetas[i], limits, ROUGH) for i in chosen]
+    return merged([*known, *climbed], [*reached, *(int(ended.starts[i]) for i in chosen)])
+
+
+def _as_runs(summits: list[Summit]) -> Runs:
+    names = ("weights", "means", "sds")
+    return Runs.of(*(np.stack([getattr(s.theta, name) for s in summits]) for name in names))
 
 
 def _best(summits: list[Summit]) -> Summit:
@@ -148,7 +163,7 @@ def _best(summits: list[Summit]) -> Summit:
     return min(summits, key=lambda summit: (len(summit.faults), -summit.objective))
 
 
-def _merged(climbed: list[Summit], members: list[int]) -> tuple[list[Summit], list[int]]:
+def merged(climbed: list[Summit], members: list[int]) -> tuple[list[Summit], list[int]]:
     """Distinct summits, best first, and how many starts led to each."""
     order = sorted(range(len(climbed)), key=lambda i: (-climbed[i].objective, i))
     summits: list[Summit] = []
@@ -160,27 +175,3 @@ def _merged(climbed: list[Summit], members: list[int]) -> tuple[list[Summit], li
             summits.append(climbed[i])
             reached.append(members[i])
     return summits, reached
-
-
-def _distinct(runs: Runs) -> tuple[list[int], list[int]]:
-    """Runs that ended in different places, best first, and how many ended in each."""
-    order = np.argsort(-runs.objective, kind="stable")
-    ends: list[int] = []
-    members: list[int] = []
-    for run in order:
-        for at, end in enumerate(ends):
-            if _alike(runs, int(run), end):
-                members[at] += 1
-                break
-        else:
-            ends.append(int(run))
-            members.append(1)
-    return ends, members
-
-
-def _alike(runs: Runs, one: int, other: int) -> bool:
-    rank_one, rank_other = np.argsort(runs.means[one]), np.argsort(runs.means[other])
-    sd = np.minimum(runs.sds[one][rank_one], runs.sds[other][rank_other])
-    means = np.abs(runs.means[one][rank_one] - runs.means[other][rank_other]) / sd
-    sds = np.abs(np.log(runs.sds[one][rank_one] / runs.sds[other][rank_other]))
-    return bool(means.max() < 0.05 and sds.max() < 0.05)

@@ -53,8 +53,13 @@ class Fault(StrEnum):
     SLIVER = "sliver"
 
 
-def spurious(cells: Cells, theta: Theta, limits: Constraints) -> dict[int, Fault]:
-    """The spurious components of a mixture, and why; empty for an admissible one."""
+def spurious(
+    cells: Cells, theta: Theta, limits: Constraints, places: int | None = None
+) -> dict[int, Fault]:
+    """The spurious components of a mixture, and why; empty for an admissible one.
+
+    `places` are the distinct readings that chance has chosen from: by default one a cell.
+    """
     k = theta.k
     # Readings known to be of it keep a component from collapsing, unless all of them are the same.
     known = (limits.known_items >= DISTINCT_READINGS) & (
@@ -79,7 +84,9 @@ def spurious(cells: Cells, theta: Theta, limits: Constraints) -> dict[int, Fault
         elif crowded[j] or (scarce[j] and theta.sds[j] < neighbours):
             faults[j] = Fault.SPIKE
     beyond_doubt = [j for j in range(k) if theta.weights[j] > 0 and j not in faults]
-    certain = [j for j in beyond_doubt if j not in judged or _significant(cells, theta, items, j)]
+    certain = [
+        j for j in beyond_doubt if j not in judged or _significant(cells, theta, items, j, places)
+    ]
     certain = certain or [int(np.argmax(theta.weights[:k]))]
     least = max(SLIVER * float(theta.sds[certain].min()), 0.5 * cells.width)
     for j in beyond_doubt:
@@ -88,17 +95,21 @@ def spurious(cells: Cells, theta: Theta, limits: Constraints) -> dict[int, Fault
     return faults
 
 
-def _significant(cells: Cells, theta: Theta, items: Floats, j: int) -> bool:
+def _significant(cells: Cells, theta: Theta, items: Floats, j: int, places: int | None) -> bool:
     """Whether more items lie at component j than the others put there by chance anywhere."""
     reach = max(REACH * float(theta.sds[j]), 0.5 * cells.width)
     here = np.abs(cells.z - theta.means[j]) <= reach
     observed = float(cells.n[here].sum())
     others = max(observed - float(items[here, j].sum()), 0.0)
-    return not is_chance(cells, reach, np.array([observed]), np.array([others]))[0]
+    return not is_chance(cells, reach, np.array([observed]), np.array([others]), places)[0]
 
 
 def is_chance(
-    cells: Cells, reach: Floats | float, observed: Floats, others: Floats
+    cells: Cells,
+    reach: Floats | float,
+    observed: Floats,
+    others: Floats,
+    places: int | None = None,
 ) -> NDArray[np.bool_]:
     """Whether chance puts `observed` items into a stretch somewhere, (A,).
 
@@ -109,10 +120,12 @@ def is_chance(
         Half the length of the stretch.
     observed, others : ndarray of shape (A,)
         Items in the stretch, and those of them that the other components explain.
+    places : int, optional
+        Distinct readings; by default one a cell.
     """
     even = EVEN * cells.total * 2.0 * reach / (cells.z[-1] - cells.z[0])
     least, expected = np.maximum(observed, 1.0), np.minimum(others + even, observed)
     # Weights need not be whole: the Poisson probability by the gamma function.
     log_chance = xlogy(least - 1.0, expected) - expected - gammaln(least)
-    clumps = len(cells.z) * np.exp(log_chance) * (1.0 - expected / least)
+    clumps = (places or len(cells.z)) * np.exp(log_chance) * (1.0 - expected / least)
     return np.asarray((observed <= 1.0) | (clumps >= CHANCE))

@@ -57,7 +57,7 @@ def bounded(
     weights = weights / weights.sum(axis=1, keepdims=True)
     if cells.background is not None:
         weights = np.column_stack([weights * (1 - STRAYS), np.full(len(weights), STRAYS)])
-    return Runs(weights, means, sds, np.full(len(weights), -np.inf))
+    return Runs.of(weights, means, sds)
 
 
 def _kmeans_start(

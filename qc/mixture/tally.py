@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qc.errors import FitError
+from qc.mixture.pieces import piecewise
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -85,13 +86,13 @@ class Tally:
         """
         x = np.asarray(readings, dtype=np.float64).ravel()
         weight = None if counts is None else np.asarray(counts, dtype=np.float64).ravel()
-        _judge(x, weight, resolution)
+        ends = _judge(x, weight, resolution)
         if weight is not None:
             x, weight = x[weight > 0], weight[weight > 0]
         if resolution is None:
             values, totals = _count_floats(x + 0.0, weight)  # + 0.0 turns -0.0 into 0.0
             return Tally(values, totals, None, origin, None, 0.0)
-        keys, totals, stray = _count_readings(x, weight, resolution, origin)
+        keys, totals, stray = _count_readings(x, weight, resolution, origin, ends)
         values = origin + keys.astype(np.float64) * resolution
         return Tally(values, totals, resolution, origin, keys, stray)
 
@@ -199,8 +200,11 @@ def ticks_of(readings: Floats, resolution: float, origin: float) -> tuple[Ints, 
     return ticks.astype(np.int64), off_grid
 
 
-def _judge(x: Floats, weight: Floats | None, resolution: float | None) -> None:
-    if not np.isfinite(x).all():
+def _judge(x: Floats, weight: Floats | None, resolution: float | None) -> tuple[float, float]:
+    """The least and the largest reading, once they and their weights are fit to be counted."""
+    ends = piecewise(lambda piece: (x[piece].min(), x[piece].max()), len(x)) or [(0.0, 0.0)]
+    low, high = float(np.min(ends)), float(np.max(ends))  # NaN where one is
+    if not (np.isfinite(low) and np.isfinite(high)):
         raise FitError(
             f"{np.count_nonzero(~np.isfinite(x))} of {len(x)} readings are not finite",
             remedy="Leave NaN and infinite readings out, and count them",
@@ -213,14 +217,16 @@ def _judge(x: Floats, weight: Floats | None, resolution: float | None) -> None:
             remedy="Pass one count for each reading",
         )
     if resolution is None:
-        return
+        return low, high
     if not (resolution > 0 and np.isfinite(resolution)):
         raise FitError(f"resolution is {resolution}, must be finite and > 0")
-    if len(x) and np.abs(x).max() / resolution > LARGEST_TICK:
+    largest = max(-low, high)
+    if largest / resolution > LARGEST_TICK:
         raise FitError(
-            f"resolution {resolution} is too fine for readings as large as {np.abs(x).max():g}",
+            f"resolution {resolution} is too fine for readings as large as {largest:g}",
             remedy="Check the unit of the resolution",
         )
+    return low, high
 
 
 def _count_floats(x: Floats, weight: Floats | None) -> tuple[Floats, Floats]:
@@ -232,21 +238,29 @@ def _count_floats(x: Floats, weight: Floats | None) -> tuple[Floats, Floats]:
 
 
 def _count_readings(
-    x: Floats, weight: Floats | None, resolution: float, origin: float
+    x: Floats, weight: Floats | None, resolution: float, origin: float, ends: tuple[float, float]
 ) -> tuple[Ints, Floats, float]:
     """Distinct ticks with their totals, and the total of the readings that are off the grid."""
-    ends = np.array([x.min(), x.max()]) if len(x) else np.zeros(2)
-    low, high = ticks_of(ends, resolution, origin)[0].tolist()
+    low, high = ticks_of(np.array(ends), resolution, origin)[0].tolist()
     if weight is not None or high - low >= BLOCK:
         ticks, off_grid = ticks_of(x, resolution, origin)
         keys, totals = _count_ticks(ticks, weight)
         return keys, totals, float((off_grid if weight is None else weight[off_grid]).sum())
-    items, stray = np.zeros(high - low + 1, np.int64), 0
-    for start in range(0, len(x), BLOCK):
-        ticks, off_grid = ticks_of(x[start : start + BLOCK], resolution, origin)
-        items += np.bincount(ticks - low, minlength=len(items))
-        stray += int(np.count_nonzero(off_grid))
+
+    def counted(piece: slice) -> tuple[Ints, int]:
+        items, stray = np.zeros(high - low + 1, np.int64), 0
+        for start in range(piece.start, piece.stop, BLOCK):
+            block = x[start : min(start + BLOCK, piece.stop)]
+            ticks, off_grid = ticks_of(block, resolution, origin)
+            ticks -= low
+            items += np.bincount(ticks, minlength=len(items))
+            stray += int(np.count_nonzero(off_grid))
+        return items, stray
+
+    parts = piecewise(counted, len(x))
+    items = sum((part[0] for part in parts), np.zeros(high - low + 1, np.int64))
     present = np.flatnonzero(items)
+    stray = sum(part[1] for part in parts)
     return present + low, items[present].astype(np.float64), float(stray)
 
 

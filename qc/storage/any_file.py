@@ -195,11 +195,16 @@ def _column(name: str, values: pa.ChunkedArray) -> Column:
         raise Refused(_first_text(name, values), "Name a column of numbers")
     if not is_number(values.type):
         raise Refused(f"column {name!r} is of type {values.type}", "Name a column of numbers")
-    x, _ = readings_of(name, values)
     n_null = values.null_count
-    n_finite = int(np.count_nonzero(np.isfinite(x)))  # a null is NaN here
-    finite = x if n_finite == len(x) else x[np.isfinite(x)]
-    return Column(finite, len(x), n_null, len(x) - n_null - n_finite)
+    if n_null == 0 and kinds.is_float64(values.type):
+        x = values.to_numpy()  # as it is: which are null need not be asked
+    else:
+        x, _ = readings_of(name, values)
+    # A null is NaN here, and the least or largest of numbers with a NaN among them is NaN.
+    if len(x) and np.isfinite(x.min()) and np.isfinite(x.max()):
+        return Column(x, len(x), n_null, 0)
+    finite = x[np.isfinite(x)]
+    return Column(finite, len(x), n_null, len(x) - n_null - len(finite))
 
 
 def _first_text(name: str, values: pa.ChunkedArray) -> str:

@@ -38,3 +38,13 @@ def test_cells_of_a_grid_sum_to_one() -> None:
     centres = np.arange(-60, 61)[:, None] * 0.7
     log_mass, _ = interval_moments(centres, np.array([0.7]), 0)
     assert np.exp(log_mass).sum() == pytest.approx(1.0, abs=1e-14)
+
+
+@pytest.mark.parametrize(("c", "w"), [(3.0, 0.05), (0.0, 0.05), (-14.0, 0.01), (150.0, 0.001)])
+def test_few_nodes_do_up_to_where_they_are_taken(c: float, w: float) -> None:
+    with mp.workdps(50):
+        mass, moments = exact(c, w)
+        log_mass, found = interval_moments(np.array([[c]]), np.array([w]), 4)
+        assert abs(mp.expm1(mp.mpf(float(log_mass[0, 0])) - mp.log(mass))) < 1e-14 * (1 + c * c)
+        for ours, true in zip(found, moments, strict=True):
+            assert abs(ours[0, 0] - true) <= 1e-14 * max(1, abs(true))
