@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
+import pyarrow as pa
+
 from qc.storage.reader import scan
 
 KIB = 1024
@@ -38,6 +40,7 @@ def answer(pieces: BinaryIO, scans: BinaryIO) -> None:
             told = error
         pickle.dump(told, scans)
         scans.flush()
+        pa.default_memory_pool().release_unused()  # it waits now, maybe for long
 
 
 def main() -> None:

@@ -195,7 +195,7 @@ class _Parts:
     def _flush(self) -> None:
         assert self._writer is not None
         if self._n_waiting:
-            self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
+            self._writer.write_table(pa.concat_tables(self._waiting))
         self._waiting, self._n_waiting = [], 0
 
     def _begin(self) -> None:

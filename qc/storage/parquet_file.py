@@ -212,7 +212,9 @@ def blocks(
         If a column is damaged, or the rows are not as many as the footer says.
     """
     met = 0
-    batches = file.iter_batches(BLOCK_ROWS, row_groups=[group], columns=list(columns))
+    batches = file.iter_batches(
+        BLOCK_ROWS, row_groups=[group], columns=list(columns), use_threads=False
+    )
     while True:
         try:
             batch = next(batches, None)
