@@ -30,6 +30,7 @@ from benchmarks import speed_data, speed_fit, speed_page
 
 RECORDED = Path(__file__).with_name("speed_recorded.json")
 MILLION = 1_000_000
+PROFILED = 10 * MILLION  # rows of a line that is done once more, with clocks in it
 RESOLUTION = 0.001
 PAST = 2.0  # of the recorded ratio: more fails
 NEEDED = 1.3  # times the memory that is foreseen must be free, or a large row is left out
@@ -203,27 +204,35 @@ def whole_line(found: Measured, home: Path, n: int, repeats: int) -> None:
     """The whole way of one line against a copy of what it publishes."""
     plant, out = home / f"line-{n}", home / "copy"
     config = speed_data.write_plant(plant, 1, n)
-    ours, copied = [], []
+    vouched = speed_data.vouched(config)
+    ours, unchecked, copied = [], [], []
     for _ in range(repeats):
+        unchecked.append(child("line", vouched))
         ours.append(child("line", config))
         (items,) = (plant / "results").rglob("items")
         copied.append(child("copy", items, out))
         shutil.rmtree(out)
+    if n <= PROFILED:
+        found.profile[n] = child("stages", config)["percent"]
     shutil.rmtree(plant)
-    seconds, theirs = ([told["seconds"] for told in side] for side in (ours, copied))
-    peak, peak_copy = (
-        statistics.median(told["peak_mb"] for told in side) for side in (ours, copied)
-    )
-    median, median_copy = statistics.median(seconds), statistics.median(theirs)
-    found.scaling[n] = (median, median_copy, peak, peak_copy)
-    found.profile[n] = ours[-1]["percent"]
-    what = f"whole line of {n // MILLION} M rows, exact check of ids, all hashes"
+    theirs = [told["seconds"] for told in copied]
+    median_copy = statistics.median(theirs)
+    peak_copy = statistics.median(told["peak_mb"] for told in copied)
     against = f"streaming copy of the published columns, {median_copy:.3g} s"
-    remark = f"peak {peak:,.0f} MB above the imports (copy: {peak_copy:,.0f})"
-    found.add(Row(what, "≤ 2", over(seconds, theirs), median, against, remark, limit=2.0))
-    if n >= 10 * MILLION:
-        what = f"memory of {n // MILLION} M rows, in MB above the imports, by 600"
-        found.add(Row(what, "≤ 1", [peak / 600], median, "600 MB", limit=1.0))
+    kinds = (("ids vouched for", unchecked, 1.25), ("exact check of ids", ours, 2.0))
+    for kind, side, goal in kinds:
+        seconds = [told["seconds"] for told in side]
+        median = statistics.median(seconds)
+        peak = statistics.median(told["peak_mb"] for told in side)
+        what = f"whole line of {n // MILLION} M rows, {kind}, all hashes"
+        remark = f"peak {peak:,.0f} MB above the imports (copy: {peak_copy:,.0f})"
+        limit = goal if n >= 10 * MILLION else None
+        said = "—" if limit is None else f"≤ {goal:g}"
+        found.add(Row(what, said, over(seconds, theirs), median, against, remark, limit=limit))
+        if limit is not None:
+            what = f"memory of {n // MILLION} M rows, {kind}, in MB above the imports, by 600"
+            found.add(Row(what, "≤ 1", [peak / 600], median, "600 MB", limit=1.0))
+    found.scaling[n] = (median, median_copy, peak, peak_copy)
 
 
 def many_lines(found: Measured, home: Path, lines: int, n: int) -> None:

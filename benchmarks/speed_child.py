@@ -1,15 +1,20 @@
 """Work of `speed.py` that is done in a process of its own, so that its memory can be told.
 
-    python -m benchmarks.speed_child line <plant.toml> | copy <folder> <out> | lines <plant.toml>
+    python -m benchmarks.speed_child
+        line <plant.toml> | stages <plant.toml> | copy <folder> <out> | lines <plant.toml>
 
-Prints one line of JSON: seconds of the work alone, and memory above the imports, in MB.
+Prints one line of JSON: seconds of the work alone, and memory above the imports, in MB: that of
+this process and of its children together, at the moment at which they had most.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import resource
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,18 +25,34 @@ import flows.one_shift
 from benchmarks.speed_data import DAY, SHIFT
 from benchmarks.speed_stages import Stages
 from config import load_plant
+from qc.storage.decoders import Decoders
+from qc.storage.workers import on_this_machine
 
 BATCH = 65_536  # rows of a copy's steps
+LOOK = 0.02  # seconds between two looks at the memory
+STARTED = 5.0  # seconds in which a child has imported all that it needs
 
 
 def line(config: Path) -> dict[str, object]:
-    """The whole way of a shift, Prefect left out; and where its time goes."""
+    """The whole way of a shift, Prefect left out."""
     _forget(config)
     plant = load_plant(config)
     shift = plant.shift(DAY, SHIFT)
-    stages = Stages()
-    told = _watched(lambda: flows.one_shift.inspect(plant, shift))
-    return told | {"percent": stages.percent()}
+
+    def work() -> None:
+        with on_this_machine() as workers:
+            flows.one_shift.inspect(plant, shift, workers=workers)
+
+    return _watched(work, imports_of_child=_idle_decoder())
+
+
+def stages(config: Path) -> dict[str, object]:
+    """Where the time of the same goes, done in one process by one thread."""
+    _forget(config)
+    plant = load_plant(config)
+    clocks = Stages()
+    flows.one_shift.inspect(plant, plant.shift(DAY, SHIFT))
+    return {"percent": clocks.percent()}
 
 
 def copy(folder: Path, out: Path) -> dict[str, object]:
@@ -51,7 +72,8 @@ def lines(config: Path, repeats: int = 3) -> dict[str, object]:
         for _ in range(repeats):
             _forget(config)
             began = time.perf_counter()
-            flows.one_shift.inspect(plant, plant.shift(DAY, SHIFT))
+            with on_this_machine() as workers:
+                flows.one_shift.inspect(plant, plant.shift(DAY, SHIFT), workers=workers)
             plain.append(time.perf_counter() - began)
             _forget(config)
             began = time.perf_counter()
@@ -73,18 +95,55 @@ def _copied(paths: list[Path], out: Path) -> None:
                 writer.write_batch(batch)
 
 
-def _watched(work: Callable[[], object]) -> dict[str, object]:
-    before = _memory("VmRSS")
-    began, spent = time.perf_counter(), time.process_time()
+def _watched(work: Callable[[], object], imports_of_child: float = 0.0) -> dict[str, object]:
+    before, peak, done = _memory(os.getpid()), 0.0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(LOOK):
+            children = [_memory(child) - imports_of_child for child in _children()]
+            peak = max(peak, _memory(os.getpid()) + sum(max(each, 0.0) for each in children))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    began, spent = time.perf_counter(), _processor_time()
     work()
-    seconds, cpu = time.perf_counter() - began, time.process_time() - spent
-    return {"seconds": seconds, "cpu": cpu, "peak_mb": _memory("VmHWM") - before}
+    seconds, cpu = time.perf_counter() - began, _processor_time() - spent
+    done.set()
+    watching.join()
+    return {"seconds": seconds, "cpu": cpu, "peak_mb": peak - before}
 
 
-def _memory(what: str) -> float:
-    """A figure of this process from the kernel, in MB."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.split(f"{what}:")[1].split()[0]) / 1024
+def _processor_time() -> float:
+    """Of this process and of its children that have ended, in seconds."""
+    told = os.times()
+    return told.user + told.system + told.children_user + told.children_system
+
+
+def _memory(process: int) -> float:
+    """What a process holds now, in MB; nothing where it has ended."""
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError):
+        return 0.0
+    return pages * resource.getpagesize() / 2**20
+
+
+def _children() -> list[int]:
+    told = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+    beside = [
+        int(child)
+        for task in Path("/proc/self/task").iterdir()
+        for child in (task / "children").read_text(encoding="ascii").split()
+    ]
+    return sorted({*map(int, told.split()), *beside})
+
+
+def _idle_decoder() -> float:
+    """What a child that scans holds before its first piece, in MB."""
+    with Decoders(1):
+        time.sleep(STARTED)
+        return max(_memory(child) for child in _children())
 
 
 def _forget(config: Path) -> None:
@@ -92,6 +151,6 @@ def _forget(config: Path) -> None:
 
 
 if __name__ == "__main__":
-    task = {"line": line, "copy": copy, "lines": lines}[sys.argv[1]]
+    task = {"line": line, "stages": stages, "copy": copy, "lines": lines}[sys.argv[1]]
     sys.stderr.reconfigure(line_buffering=True)
     print(json.dumps(task(*map(Path, sys.argv[2:]))))

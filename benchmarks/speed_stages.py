@@ -5,22 +5,27 @@ from __future__ import annotations
 import functools
 import importlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 # Stage -> the functions in which its time is spent, by the name under which they are called. What
 # one of them spends in another one counts for that one alone.
 STAGES = {
-    "hash": ("qc.storage.inputs:hash_file", "qc.storage.parquet_file:load"),
-    "read": ("flows.one_shift:read_line",),
-    "duplicates": ("qc.storage.readings:find_duplicates",),
-    "tally": ("qc.inspection.line:tally_of", "qc.inspection.line:invalid_reasons"),
-    "fit": ("qc.inspection.line:decide",),
-    "look-up": ("qc.mixture.tally:Tally.index", "qc.inspection.line:_per_item"),
-    "order in time": ("qc.inspection.line:_in_order",),
-    "counts and findings": ("flows.one_shift:inspect_line",),
-    "encode": ("qc.storage.attempt:items_table", "qc.storage.attempt:held_table"),
-    "write": ("flows.one_shift:write_line",),
+    "hash": ("qc.storage.inputs:hash_of",),
+    "read": ("qc.storage.parquet_file:blocks", "qc.storage.parquet_file:survey"),
+    "ids": ("qc.storage.repeats:hashes_of", "qc.storage.readings:repeated"),
+    "account for rows": ("flows.one_shift:read_line",),
+    "tally": (
+        "qc.inspection.readings:Tallier.of",
+        "qc.inspection.readings:Tallier.together",
+    ),
+    "fit": ("flows.one_shift:judge_line",),
+    "look-up": ("qc.inspection.lookup:ItemLookup.entries",),
+    "order in time": ("qc.inspection.lookup:ItemLookup.times",),
+    "counts and findings": ("flows.one_shift:conclude",),
+    "encode, compress, write": ("qc.storage.items:_Parts.add", "qc.storage.items:_Parts._flush"),
+    "our columns": ("flows.one_shift:write_items", "flows.one_shift:write_line"),
     "pages": ("flows.one_shift:assemble", "reports:write_report", "flows.one_shift:rebuild_index"),
     "publish": ("flows.one_shift:publish",),
 }
@@ -58,12 +63,27 @@ class Stages:
     def _timed(self, stage: str, work: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(work)
         def timed(*args: Any, **kwargs: Any) -> Any:
-            self._turn()
-            self._stack.append(stage)
-            try:
-                return work(*args, **kwargs)
-            finally:
-                self._turn()
-                self._stack.pop()
+            with self._in(stage):
+                told = work(*args, **kwargs)
+            return self._each(stage, told) if isinstance(told, Generator) else told
 
         return timed
+
+    @contextmanager
+    def _in(self, stage: str) -> Iterator[None]:
+        self._turn()
+        self._stack.append(stage)
+        try:
+            yield
+        finally:
+            self._turn()
+            self._stack.pop()
+
+    def _each(self, stage: str, told: Iterator[Any]) -> Iterator[Any]:
+        """What a generator gives; its time is spent where it is asked for the next one."""
+        while True:
+            with self._in(stage):
+                one = next(told, self)
+            if one is self:
+                return
+            yield one
