@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks import speed_data
+from benchmarks.speed import child
 from qc.records import LineStatus
 from tests.faults.hall import DAY, HEAD, LINE, ROWS, Hall, build, finding, table, the_rules, write
 
@@ -193,3 +196,28 @@ def test_ten_thousand_files(tmp_path: Path) -> None:
     assert hall.record("many").counts.items == ROWS + 20_000
     assert hall.record("many").status is not LineStatus.ERROR
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < 4 * 2**30
+
+
+def peak_of(home: Path, rows: int) -> float:
+    """Memory above the imports, in MB, of the inspection of one line with so many rows."""
+    config = speed_data.write_plant(home / str(rows), 1, rows)
+    told = child("line", config)
+    shutil.rmtree(config.parent)
+    return float(told["peak_mb"])
+
+
+@pytest.mark.fault("L6")
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    few, many = peak_of(tmp_path, 600_000), peak_of(tmp_path, 3_000_000)
+    assert many < 600
+    # Two portions are written at a time instead of one; five times the rows held would be 200 MB.
+    assert many - few < 250
+
+
+@pytest.mark.slow
+@pytest.mark.torture
+@pytest.mark.fault("L6")
+def test_twenty_million_rows_in_one_shift(tmp_path: Path) -> None:
+    peak = peak_of(tmp_path, 20_000_000)
+    sys.stdout.write(f"\n20,000,000 rows: {peak:.0f} MB above the imports\n")
+    assert peak < 600
