@@ -25,9 +25,8 @@ MAX_FILE_BYTES = 8 * 1024 * MIB  # a line's shift has gigabytes at most
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What the system says of a file; equal as long as nobody touches it."""
+    """What the system says of a file; equal as long as nobody touches it, on every host."""
 
-    device: int
     inode: int
     size: int
     modified_ns: int
@@ -36,7 +35,7 @@ class FileState:
     @staticmethod
     def at(now: os.stat_result) -> FileState:
         """What the system said."""
-        return FileState(now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+        return FileState(now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
 
     @staticmethod
     def of(handle: int) -> FileState:

@@ -113,14 +113,25 @@ def items_at(portions: Sequence[Portion], places: Ints) -> tuple[pa.Table, list[
         File and row of each.
     """
     tables, origins, start = [], [], 0
-    for portion in portions:
-        for each in portion.slices:
-            for block, rows in _rows(each, portion.schema, None):
-                near = places[(places >= start) & (places < start + len(rows))] - start
-                start += len(rows)
-                if len(near):
-                    tables.append(convert.take(block.items, near))
-                    origins += [(each.piece.path, int(row)) for row in rows[near]]
+    single = (
+        replace(each, groups=(group,))
+        for portion in portions
+        for each in portion.slices
+        for group in each.groups
+    )
+    for each in single:
+        (group,) = each.groups
+        first, end = np.searchsorted(places, (start, start + group.n_items))
+        near = places[first:end] - start
+        start += group.n_items
+        if not len(near):
+            continue
+        met = 0
+        for block, rows in _rows(each, portions[0].schema, None):
+            own = near[(near >= met) & (near < met + len(rows))] - met
+            met += len(rows)
+            tables.append(convert.take(block.items, own))
+            origins += [(each.piece.path, int(row)) for row in rows[own]]
     return pa.concat_tables([portions[0].schema.empty_table(), *tables]), origins
 
 
