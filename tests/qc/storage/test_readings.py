@@ -4,14 +4,17 @@ import itertools
 import pickle
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from qc.errors import ReadingsError
 from qc.findings import Severity
-from qc.storage import NoReadingsError, discover, fingerprint, read_line
+from qc.inspection import Tallier
+from qc.storage import NoReadingsError, discover, fingerprint, pieces, portions, read_line
 from tests.gathered import everything
 
 
@@ -200,3 +203,57 @@ def test_lines_are_read_by_several_threads_at_once(read, table, deliver):
     with ThreadPoolExecutor(4) as pool:
         sizes = [len(everything(got).values) for got in pool.map(read, "ABAB")]
     assert sizes == [500, 300, 500, 300]
+
+
+def test_ids_that_the_producer_vouches_for_are_not_compared(plant, shift, table, deliver):
+    deliver(table(4), "a.parquet")
+    deliver(table(4), "b.parquet")
+    line = plant.line("A")
+    line = replace(line, policy=replace(line.policy, unique_ids=False))
+    inputs = fingerprint(plant, line, shift, discover(plant, shift))
+    got = read_line(plant, line, shift, inputs)
+    assert (got.n_items, got.rejects, got.findings) == (8, (), ())
+
+
+def test_what_was_scanned_in_pieces_is_what_was_scanned_whole(
+    plant, shift, table, deliver, monkeypatch
+):
+    """Row groups, pieces and portions of any size: the same items, rejects and findings."""
+    n = 40
+    ids = [f"W{number:04d}" for number in range(n)]
+    ids[8], ids[30], ids[12] = "W0003", "W0022", None  # a contradiction, a copy, no id
+    values = [1.0 + 2.0 * (number % 2) for number in range(n)]
+    same = table(n)["measured_at"].combine_chunks().take(pa.array([0] * n))
+    content = table(n, item_id=pa.array(ids), volume_l=pa.array(values), measured_at=same)
+    path = deliver(content)
+    pq.write_table(content, path, row_group_size=7, write_page_checksum=True)
+    line, tallier = plant.line("A"), Tallier.on_gauge(plant.line("A"))
+    inputs = fingerprint(plant, line, shift, discover(plant, shift))
+    whole = read_line(plant, line, shift, inputs, tallier)
+    assert [len(whole.blocks.portions), whole.n_items] == [1, n - 4]
+    monkeypatch.setattr(pieces, "WORTH_A_LOOK", 0)
+    for rows in (1, 10, 20):
+        monkeypatch.setattr(pieces, "PIECE_ROWS", rows)
+        monkeypatch.setattr(portions, "PORTION_ITEMS", rows)
+        parts = read_line(plant, line, shift, inputs, tallier)
+        assert len(parts.blocks.portions) > 1
+        assert everything(parts).items.equals(everything(whole).items)
+        assert (parts.rejects, parts.findings, parts.files) == (
+            whole.rejects,
+            whole.findings,
+            whole.files,
+        )
+        assert parts.tallied.items.tally.sha256() == whole.tallied.items.tally.sha256()
+        assert parts.tallied.span == whole.tallied.span
+
+
+def test_a_file_that_changes_between_its_scan_and_its_second_reading_is_told(
+    plant, shift, table, deliver
+):
+    path = deliver(table(4))
+    line = plant.line("A")
+    got = read_line(plant, line, shift, fingerprint(plant, line, shift, discover(plant, shift)))
+    assert got.n_items == 4
+    path.write_bytes(path.read_bytes())
+    with pytest.raises(ReadingsError, match=r"read again after it was scanned: .*changed"):
+        list(got.blocks)
