@@ -217,3 +217,9 @@ def test_a_scheduler_that_does_not_answer_ends_the_run(
         workers_of(with_runner(plant, "dask", dask_address=address)),
     ):
         pass
+
+
+def test_a_decoder_starts_without_pandas() -> None:
+    code = "import sys, qc.storage.decoder, qc.inspection.readings; print('pandas' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"
