@@ -22,7 +22,7 @@ from config.schema import (
     whole,
 )
 from qc.findings import CODES
-from qc.plant import Layout, Spread
+from qc.plant import Layout, Runner, Spread
 from qc.spool import is_store_url
 
 MOST_BATCHES = 20
@@ -106,6 +106,11 @@ COLUMN_PREFIX = matching(
 WEB_ADDRESS = matching(
     r"(https?://[^\s\"<>?#@]{1,200})?",
     'a web address in quotes that begins with "http://" or "https://", with no user or password',
+)
+RUNNER = one_of('"threads", "processes" or "dask"', lambda: get_args(Runner))
+DASK_ADDRESS = matching(
+    r"(tcp://[A-Za-z0-9.:\[\]_-]{1,200}:\d{1,5})?",
+    'the address of a Dask scheduler in quotes, such as "tcp://host:8786"',
 )
 ANY_NUMBER = number()
 POSITIVE = number(above=0)
@@ -200,6 +205,9 @@ OPERATION: Schema = {
     "runs_at_once": Key(whole(1, 64)),
     "retention_days": Key(whole(1, 36_500)),
     "reports_url": Key(WEB_ADDRESS),
+    "runner": Key(RUNNER),
+    "workers": Key(whole(1, 1024)),
+    "dask_address": Key(DASK_ADDRESS),
 }
 
 # What to do about a finding, by its code; its first word stands for all codes that begin with it.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from zoneinfo import ZoneInfo
 from config import load_plant
 from flows.catching_up import missed_shifts
 from flows.one_shift import inspect
+from flows.runners import workers_of
 from qc.errors import ConfigError, ReadingsError, ShiftmixError
 from qc.plant import Plant, Shift, config_sha256
 from qc.storage import discover, fingerprint, unchanged
@@ -26,7 +28,7 @@ from qc.storage.history import History
 from qc.storage.holds import is_shown
 from qc.storage.paths import shift_folder
 from qc.storage.published import current_version, read_pointer
-from qc.storage.workers import on_this_machine
+from qc.storage.workers import Workers
 from qc.wording import plural
 
 MOST_DAYS = 3653  # ten years: a longer range is a slip of the pen, not a plan
@@ -118,16 +120,17 @@ def backfill_and_tell(
     plant = load_plant(config)
     now = datetime.now(UTC)
     shifts = missed_shifts(plant, now) if asked is None else ended_shifts(plant, asked, now)
-    inspected = None if only_list else plainly
     done = []
-    for shift in shifts:
-        if asked is None:
-            one = fill_missed(plant, shift, inspected)
-        else:
-            one = fill(plant, shift, inspected, recompute=recompute)
-        done.append(one)
-        if not as_json:
-            print(one, flush=True)
+    with ExitStack() as stack:
+        inspected = None if only_list else with_workers(stack)
+        for shift in shifts:
+            if asked is None:
+                one = fill_missed(plant, shift, inspected)
+            else:
+                one = fill(plant, shift, inspected, recompute=recompute)
+            done.append(one)
+            if not as_json:
+                print(one, flush=True)
     none = "none was missed" if asked is None else "none has ended"
     print(
         json.dumps([asdict(one) for one in done], indent=2, ensure_ascii=False)
@@ -240,10 +243,26 @@ def fill_missed(plant: Plant, shift: Shift, inspected: Inspected | None) -> Fill
     return one
 
 
+def with_workers(stack: ExitStack) -> Inspected:
+    """As `plainly`, with workers that are started for the first shift and kept for the others."""
+    kept: list[Workers] = []
+
+    def inspected(plant: Plant, shift: Shift) -> tuple[bool, str]:
+        if not kept:
+            kept.append(stack.enter_context(workers_of(plant)))
+        return _inspected(plant, shift, kept[0])
+
+    return inspected
+
+
 def plainly(plant: Plant, shift: Shift) -> tuple[bool, str]:
     """Inspect a shift in this process, without Prefect."""
-    with on_this_machine() as workers:
-        outcome = inspect(plant, shift, run={"trigger": "backfill"}, workers=workers)
+    with workers_of(plant) as workers:
+        return _inspected(plant, shift, workers)
+
+
+def _inspected(plant: Plant, shift: Shift, workers: Workers) -> tuple[bool, str]:
+    outcome = inspect(plant, shift, run={"trigger": "backfill"}, workers=workers)
     if outcome.failed:
         return False, f"Lines in error: {', '.join(outcome.failed)}. {outcome.sentence}"
     return True, outcome.sentence

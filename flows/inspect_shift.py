@@ -19,11 +19,11 @@ from flows import alerts
 from flows.due import due, scheduled_shift
 from flows.form import asked_lines, asked_shift
 from flows.one_shift import inspect
+from flows.runners import workers_of
 from flows.shown import NO_DATA, Telling, publish_artifacts, set_tags, tags_of
 from flows.tasks import as_tasks, named
 from qc.errors import ConfigError, ReadingsError, ShiftmixError
 from qc.plant import Plant, Shift
-from qc.storage.workers import on_this_machine
 
 # A fit keeps a core busy, and a line's readings are in memory while it is at work.
 WORKERS = max(2, os.cpu_count() or 1)
@@ -83,7 +83,7 @@ def inspect_shift(
         "flow_run_name": str(runtime.flow_run.name),
     }
     try:
-        with on_this_machine() as workers:
+        with workers_of(plant) as workers:
             outcome = inspect(plant, which, names, as_tasks, run, workers)
     except ReadingsError as error:
         set_tags((NO_DATA,), telling)

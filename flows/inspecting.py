@@ -13,6 +13,7 @@ import reports
 from config import load_plant
 from flows.one_shift import inspect
 from flows.paths import shown
+from flows.runners import workers_of
 from flows.which_shift import which_shift
 from qc.errors import ShiftmixError
 from qc.findings import Finding
@@ -21,7 +22,6 @@ from qc.records import LineRecord, LineStatus, ShiftRecord
 from qc.storage import load_published
 from qc.storage.published import current_version
 from qc.storage.supersedes import supersedes_told
-from qc.storage.workers import on_this_machine
 from reports.formatting import shorten
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def _inspected(
         else:
             published = load_published(Path(plant.storage), which.date, which.name)
             return published.record, published.report
-    with on_this_machine() as workers:
+    with workers_of(plant) as workers:
         outcome = inspect(plant, which, lines, run={"trigger": "command line"}, workers=workers)
     return outcome.record, outcome.report
 

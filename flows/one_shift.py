@@ -23,7 +23,7 @@ from flows.index import rebuild_index
 from flows.pages import make_pages
 from flows.publishing import now, started, told_with_need, until_published
 from flows.software import software
-from qc.errors import ReadingsError, StoreError, Where, WriteError
+from qc.errors import ReadingsError, RunnerError, StoreError, Where, WriteError
 from qc.findings import Finding, Severity
 from qc.inspection import Tallier, conclude, failed_line, judge_line
 from qc.plant import Plant, Shift, config_sha256
@@ -133,6 +133,8 @@ def inspect(
         If the results cannot be written; PointerMoved if other runs won each of `TRIES` times.
     StoreError
         If the object store that holds them does not answer, or refuses.
+    RunnerError
+        If the workers are gone.
     """
     names = tuple(plant.line(name).name for name in lines) or tuple(x.name for x in plant.lines)
     templates = reports.load_templates(plant.templates)
@@ -166,8 +168,8 @@ def _attempt(
     step = partial(inspect_one_line, plant, shift, attempt, files, history, workers=workers)
     outcomes = each_line(step, names)
     for name, outcome in zip(names, outcomes, strict=True):
-        if isinstance(outcome, WriteError | StoreError):
-            raise outcome  # the storage's trouble, not the line's: what was published must stay
+        if isinstance(outcome, WriteError | StoreError | RunnerError):
+            raise outcome  # trouble of the run, not of the line: what was published must stay
         if isinstance(outcome, Exception):
             _write_failure(plant, shift, attempt, name, outcome)
     findings = (*shift_findings(files), *_not_inspected(plant, attempt, names))

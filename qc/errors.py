@@ -108,6 +108,10 @@ class StoreError(ShiftmixError):
     """
 
 
+class RunnerError(ShiftmixError):
+    """Who scans files and writes items cannot be started, or is gone: a matter of the whole run."""
+
+
 class OddKeyError(StoreError):
     """A key that can be no path keeps what lies beside it in an object store from being listed."""
 

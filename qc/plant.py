@@ -18,6 +18,7 @@ from qc.errors import ConfigError
 Layout = Literal["hive", "files"]
 Fixed = Literal["", "mean", "sd", "both"]
 Spread = Literal["free", "common", "proportional"]
+Runner = Literal["threads", "processes", "dask"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,12 @@ class Operation:
         Age of a shift from which `shiftmix retention` lists its versions; it deletes nothing.
     reports_url : str
         Where browsers find the results' folder; empty: where `shiftmix serve` serves it.
+    runner : {"threads", "processes", "dask"}
+        Who scans the files and writes the items of all lines.
+    workers : int or None
+        How many of them; None: as many as there are cores.
+    dask_address : str
+        Of a Dask scheduler; empty: a cluster on this host is started and ended.
     """
 
     settle_minutes: int = 15
@@ -134,6 +141,9 @@ class Operation:
     runs_at_once: int = 2
     retention_days: int = 3650
     reports_url: str = ""
+    runner: Runner = "threads"
+    workers: int | None = None
+    dask_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from qc.errors import cannot_write
 
+HIDDEN, UNFINISHED = ".", ".tmp"  # how the name of a file begins and ends that is not whole yet
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
 
@@ -34,7 +35,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     WriteError
         If the file cannot be written, synced or moved; `path` is then as it was.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f"{HIDDEN}{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
     try:
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
         try:

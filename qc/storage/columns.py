@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kinds
@@ -261,6 +260,8 @@ def _judge_exact(name: str, column: pa.ChunkedArray) -> None:
 def _from_wall_clock(
     times: NDArray[np.datetime64], known: Bools, time_zone: str
 ) -> tuple[NDArray[np.datetime64], int]:
+    import pandas as pd  # a fifth of a second that a child seldom needs
+
     clock = pd.DatetimeIndex(times)
     first, second = (
         clock.tz_localize(

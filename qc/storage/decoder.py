@@ -1,23 +1,38 @@
-"""The child process that scans files: python -m qc.storage.decoder.
+"""The child process that reads files: python -m qc.storage.decoder.
 
-It takes pickled pieces on its standard input and gives pickled scans on its standard output, until
-there are no more. A file that kills its decoder kills this process and nothing else.
+It takes pickled work, a function and what to do it on, on its standard input and gives pickled
+answers on its standard output, until there is no more. A file that kills its decoder kills this
+process and nothing else.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pickle
 import resource
+import signal
 import sys
 from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
 
-from qc.storage.reader import scan
+import qc.storage.reader  # noqa: F401 - before the first work comes, which needs it
+from qc.storage.parcels import Raised
 
-KIB = 1024
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+
+
+def end_with(parent: int) -> None:
+    """Let this process be killed when its parent dies, however it dies.
+
+    A worker that was killed must not leave a child behind that goes on writing what another worker
+    is writing by then.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before
+        sys.exit(1)
 
 
 def limit_memory(more: int) -> None:
@@ -27,28 +42,30 @@ def limit_memory(more: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def answer(pieces: BinaryIO, scans: BinaryIO) -> None:
-    """Scan one piece after the other."""
+def answer(asked: BinaryIO, answers: BinaryIO) -> None:
+    """Do one piece of work after the other."""
     while True:
         try:
-            piece = pickle.load(pieces)  # noqa: S301 - of the process that started this one
+            work, given = pickle.load(asked)  # noqa: S301 - of the process that started this one
         except EOFError:
             return
         try:
-            told: object = scan(piece)
+            told: object = work(given)
         except Exception as error:
-            told = error
-        pickle.dump(told, scans)
-        scans.flush()
+            told = Raised.of(error)
+        pickle.dump(told, answers)
+        answers.flush()
         pa.default_memory_pool().release_unused()  # it waits now, maybe for long
 
 
 def main() -> None:
     """Answer on the pipes; whatever a library prints goes to the standard error."""
-    scans = os.fdopen(os.dup(1), "wb")
+    parent, memory = (int(word) for word in sys.argv[1:])
+    end_with(parent)
+    answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    limit_memory(int(sys.argv[1]))
-    answer(sys.stdin.buffer, scans)
+    limit_memory(memory)
+    answer(sys.stdin.buffer, answers)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from qc.storage.line_column import LineColumn
 from qc.storage.opened import changed, opened
 from qc.storage.reader import reading_block, without
 from qc.storage.refusal import Refused
-from qc.storage.scans import GroupRows, Piece, Scan
+from qc.storage.scans import GroupRows, Piece, Scan, to_read_again
 from qc.storage.schema import ITEM_COLUMN
 
 Ints = NDArray[np.int64]
@@ -34,7 +34,7 @@ PORTION_ITEMS = 1 << 19  # that a portion has at least, where the line has as ma
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
-    """Row groups of one file, and what the scan found of the file."""
+    """Row groups of one file, and of what the scan found of it as much as they need."""
 
     piece: Piece
     scan: Scan
@@ -92,14 +92,22 @@ def portions_of(files: Sequence[tuple[Piece, Scan]], schema: pa.Schema) -> tuple
             groups.append(group)
             met += group.n_items
             if met >= PORTION_ITEMS:
-                slices.append(Slice(piece, scan, tuple(groups)))
+                slices.append(_slice(piece, scan, groups))
                 found.append(Portion(tuple(slices), schema, met))
                 slices, groups, met = [], [], 0
         if groups:
-            slices.append(Slice(piece, scan, tuple(groups)))
+            slices.append(_slice(piece, scan, groups))
     if slices or not found:
         found.append(Portion(tuple(slices), schema, met))
     return tuple(found)
+
+
+def _slice(piece: Piece, scan: Scan, groups: Sequence[GroupRows]) -> Slice:
+    """A slice without what other slices of the file need: it travels to another process."""
+    first, end = groups[0].first_row, groups[-1].first_row + groups[-1].n_rows
+    near = slice(*np.searchsorted(piece.left_out, (first, end)))
+    own = replace(piece, left_out=piece.left_out[near], tallier=None, hashes=None)
+    return Slice(own, to_read_again(scan), tuple(groups))
 
 
 def items_at(portions: Sequence[Portion], places: Ints) -> tuple[pa.Table, list[tuple[str, int]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -121,6 +121,20 @@ class Scan:
     def n_items(self) -> int:
         """Items of the piece."""
         return sum(group.n_items for group in self.groups)
+
+
+def to_read_again(scan: Scan) -> Scan:
+    """As much of a scan as reading the file again needs: it travels with each of its portions."""
+    return replace(
+        scan,
+        groups=(),
+        rejects=(),
+        notes=(),
+        late_ids=(),
+        strangers={},
+        tallied=None,
+        hashes=(),
+    )
 
 
 def whole(scans: Sequence[Scan], tallier: Tallier | None) -> Scan:

@@ -27,8 +27,20 @@ IN_PLACE = Workers()
 
 
 @contextmanager
-def on_this_machine(number: int | None = None) -> Iterator[Workers]:
+def in_threads(number: int | None = None) -> Iterator[Workers]:
     """Processes that scan and threads that write, as many as there are cores, for all lines."""
-    number = number or len(os.sched_getaffinity(0))
+    number = number or cores()
     with Decoders(number) as decoders, ThreadPoolExecutor(number, "writer") as writers:
         yield Workers(decoders.each, writers.map)
+
+
+@contextmanager
+def in_processes(number: int | None = None) -> Iterator[Workers]:
+    """The same processes scan and write: more memory, and no two of them share a core's lock."""
+    with Decoders(number or cores()) as decoders:
+        yield Workers(decoders.each, decoders.each)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
