@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo serve wheels test torture bench bench-large lint format clean setup
+.PHONY: demo serve wheels test torture bench bench-large bench-scale lint format clean setup
 
 setup: $(STAMP)
 
@@ -37,9 +37,14 @@ torture: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.speed --write $(ARGS)
 
-# With 100 M rows, where memory allows, and 500 lines: an hour, and 5 GB of disk.
+# With 100 M rows, where memory allows, and 500 lines: two hours, and 5 GB of disk.
 bench-large: $(STAMP)
 	$(BIN)/python -m benchmarks.speed --large --write $(ARGS)
+	$(BIN)/python -m benchmarks.scale --write
+
+# Many lines, files and days alone, as docs/reference/scale.md has them; ARGS=--quick: two minutes.
+bench-scale: $(STAMP)
+	$(BIN)/python -m benchmarks.scale $(if $(ARGS),$(ARGS),--write)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -120,18 +120,18 @@ def write_portion(task: Task) -> WrittenItems:
     ours = _our_columns(task.by_reading, names)
     held_entries = np.isin(task.by_reading.disposition, list(RANK_OF_HELD))
     met, held = 0, [HELD_SCHEMA.empty_table()]
-    times: list[TimeTable | None] = []
+    times: TimeTable | None = None  # added up at once: that of a block is larger than a small block
     parts = _Parts(task.folder, task.first_part, schema)
     with parts:
         for block in task.portion.blocks():
             entries = task.lookup.entries(block)
-            times.append(task.lookup.times(block, entries))
+            times = sum_of((times, task.lookup.times(block, entries)))
             parts.add(_with_ours(block.items, entries, ours, schema))
             on_hold = np.flatnonzero(held_entries[entries])
             if len(on_hold):
                 held.append(_held(task, block, entries, on_hold))
             met += len(block)
-    return WrittenItems(met, pa.concat_tables(held), sum_of(times))
+    return WrittenItems(met, pa.concat_tables(held), times)
 
 
 def together(written: Sequence[WrittenItems]) -> WrittenItems:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -150,22 +150,24 @@ def _scanned(pieces: Sequence[Sequence[Piece]], each: Each) -> tuple[Files, list
     found = iter(each(scan, [piece for of_file in pieces for piece in of_file]))
     files: Files = []
     refused: list[Reject] = []
+    first_of: dict[pa.Schema, Scan] = {}  # each set of columns that was met, and where first
     for of_file in pieces:
         scans = [next(found) for _ in of_file]
         bad = next((one for one in scans if isinstance(one, Reject)), None)
         if bad is None:
             one = whole(scans, of_file[0].tallier)
-            bad = _clash(files, one)
+            bad = None if one.schema in first_of else _clash(first_of.values(), one)
         if bad is not None:
             refused.append(bad)
         else:
+            first_of.setdefault(one.schema, one)
             files.append((replace(of_file[0], groups=None), one))
     return files, refused
 
 
 def _portions(files: Files) -> tuple[Portion, ...]:
     """The items of all files; the rows that are none are left out of each."""
-    schema = one_schema([scan.schema for _, scan in files])
+    schema = one_schema([*dict.fromkeys(scan.schema for _, scan in files)])
     return portions_of([(_own(piece, scan), scan) for piece, scan in files], schema)
 
 
@@ -292,16 +294,22 @@ def _incomplete(
     )
 
 
-def _clash(files: Files, one: Scan) -> Reject | None:
-    """The refusal of a file whose columns cannot stand under those of the files before it."""
+def _clash(met: Collection[Scan], one: Scan) -> Reject | None:
+    """The refusal of a file whose columns cannot stand under those of the files before it.
+
+    Parameters
+    ----------
+    met : collection of Scan
+        Of those files, the first with each set of columns: there are few, and may be many files.
+    """
     try:
-        one_schema([*(scan.schema for _, scan in files), one.schema])
+        one_schema([*(scan.schema for scan in met), one.schema])
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         pass
     else:
         return None
     for field in one.schema:
-        for _, before in files:
+        for before in met:
             at = before.schema.get_field_index(field.name)
             if at < 0:
                 continue

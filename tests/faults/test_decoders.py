@@ -19,6 +19,7 @@ from qc.records import LineStatus, Reject
 from qc.storage import LineInputs, decoders, discover, fingerprint
 from qc.storage.decoders import Decoders
 from qc.storage.pieces import pieces_of
+from qc.storage.reader import scan
 from qc.storage.scans import Piece, Scan
 from qc.storage.workers import Workers
 from tests.faults.hall import Hall, build, finding, table, the_rules, write
@@ -98,7 +99,7 @@ def test_a_file_beyond_the_limits_of_time_and_memory_is_refused(
     folder = hall.folder("sound")
     files("a.parquet", "eat.parquet", "sleep.parquet", "z.parquet")(folder)
     deadly._seconds = 8.0
-    found = list(deadly.each(None, _pieces(hall)))  # type: ignore[arg-type]
+    found = list(deadly.each(scan, _pieces(hall)))
     names = [Path(hall_file).name for hall_file in _paths(hall)]
     by_name = dict(zip(names, found, strict=True))
     assert isinstance(by_name["a.parquet"], Scan)
