@@ -12,14 +12,13 @@ with the worker until it ends: the next run finds them warm.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import distributed
-from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 from prefect_dask.task_runners import DaskTaskRunner
 
@@ -62,9 +61,15 @@ def at_work(parcel: bytes) -> bytes:
     return packed(children.one(*unpacked(parcel)))
 
 
-def what_is_there(folders: Sequence[str]) -> tuple[str, list[str]]:
-    """The code of a worker, and those of some folders that it does not see."""
-    return software(), [folder for folder in folders if not Path(folder).is_dir()]
+def what_is_there(folders: Mapping[str, int]) -> tuple[str, list[str]]:
+    """The code of a worker, and those of some folders, by inode, that it does not see."""
+    return software(), [path for path, inode in folders.items() if _inode(path) != inode]
+
+
+def _inode(folder: str) -> int | None:
+    """Number of a folder in its file system, the same on all hosts that share it."""
+    path = Path(folder)
+    return path.stat().st_ino if path.is_dir() else None
 
 
 def _settings(operation: Operation) -> dict[str, Any]:
@@ -98,7 +103,8 @@ def _client_of(runner: Any, operation: Operation) -> Any:
 
 def _judge(client: Any, plant: Plant) -> None:
     """Refuse workers that would give another answer, or none."""
-    folders = [folder for folder in (plant.readings, plant.storage) if Path(folder).is_dir()]
+    seen = {folder: _inode(folder) for folder in (plant.readings, plant.storage)}
+    folders = {folder: inode for folder, inode in seen.items() if inode is not None}
     try:
         told = client.run(what_is_there, folders)
     except Exception as error:  # whatever a worker without our code raises
@@ -115,7 +121,7 @@ def _judge(client: Any, plant: Plant) -> None:
         if missing:
             raise RunnerError(
                 f"the Dask worker {worker} does not see {' and '.join(missing)}",
-                remedy="Mount readings and storage there under the same paths",
+                remedy="Mount the same readings and storage there, under the same paths",
             )
 
 
@@ -140,7 +146,7 @@ def _result(client: Any, future: Any) -> bytes:
     except KilledWorker as error:
         said = f"Dask workers died one after the other: {error}"
         raise RunnerError(said, remedy=AGAIN) from error
-    except (asyncio.CancelledError, CommClosedError) as error:
+    except (asyncio.CancelledError, OSError) as error:  # no error of the work: that is told
         raise RunnerError(f"the Dask scheduler is gone: {error}", remedy=AGAIN) from error
 
 
@@ -150,8 +156,6 @@ def _awaited(client: Any, future: Any) -> bytes:
         try:
             told: bytes = future.result(timeout=LOOK)
         except TimeoutError:
-            if future.done():
-                raise  # of the work itself
             without = 0.0 if client.nthreads() else without + LOOK
         else:
             return told

@@ -13,7 +13,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
 
@@ -25,9 +25,9 @@ MAX_FILE_BYTES = 8 * 1024 * MIB  # a line's shift has gigabytes at most
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What the system says of a file; equal as long as nobody touches it."""
+    """What the system says of a file; equal as long as nobody touches it, on any of its hosts."""
 
-    device: int
+    device: int = field(compare=False)  # a mount that hosts share has another number on each
     inode: int
     size: int
     modified_ns: int
