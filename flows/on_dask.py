@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import distributed
+from distributed.client import ClosedClientError
 from distributed.scheduler import KilledWorker
 from prefect_dask.task_runners import DaskTaskRunner
 
@@ -126,10 +127,12 @@ def _judge(client: Any, plant: Plant) -> None:
 
 
 def _each(client: Any, work: Callable[[Any], Any], given: Sequence[Any]) -> Iterator[Any]:
-    futures = [client.submit(at_work, packed((work, one)), pure=False) for one in given]
+    with _no_cluster_lost():
+        futures = [client.submit(at_work, packed((work, one)), pure=False) for one in given]
     try:
         for future in futures:
-            told = unpacked(_result(client, future))
+            with _no_cluster_lost():
+                told = unpacked(_awaited(client, future))
             if isinstance(told, Raised):
                 raise told.again()
             yield told
@@ -139,18 +142,20 @@ def _each(client: Any, work: Callable[[Any], Any], given: Sequence[Any]) -> Iter
             client.cancel(left)
 
 
-def _result(client: Any, future: Any) -> bytes:
-    """What a worker gave back; RunnerError where there is none any more to give it."""
+@contextmanager
+def _no_cluster_lost() -> Iterator[None]:
+    """Say what became of the cluster, as an error of ours; one of the work is told, not raised."""
     try:
-        return _awaited(client, future)
+        yield
     except KilledWorker as error:
         said = f"Dask workers died one after the other: {error}"
         raise RunnerError(said, remedy=AGAIN) from error
-    except (asyncio.CancelledError, OSError) as error:  # no error of the work: that is told
+    except (asyncio.CancelledError, OSError, ClosedClientError) as error:
         raise RunnerError(f"the Dask scheduler is gone: {error}", remedy=AGAIN) from error
 
 
 def _awaited(client: Any, future: Any) -> bytes:
+    """What a worker gave back; RunnerError where there is none any more to give it."""
     without = 0.0
     while without < PATIENCE:
         try:

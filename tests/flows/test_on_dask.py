@@ -123,6 +123,9 @@ def test_a_run_without_its_cluster_ends_and_publishes_nothing(
             with pytest.raises(RunnerError, match=r"no Dask worker is left|the Dask scheduler is"):
                 inspect(plant, early, workers=workers)
             killer.join()
+            if lost == "scheduler":  # the next shift of a backfill
+                with pytest.raises(RunnerError, match="the Dask scheduler is gone"):
+                    inspect(plant, early, workers=workers)
     home = Path(plant.storage) / f"date={early.date}/shift=early"
     assert read_pointer(home) is None
 
