@@ -18,7 +18,7 @@ from config import load_plant
 from flows.catching_up import missed_shifts
 from flows.one_shift import inspect
 from flows.runners import workers_of
-from qc.errors import ConfigError, ReadingsError, ShiftmixError
+from qc.errors import ConfigError, ReadingsError, RunnerError, ShiftmixError
 from qc.plant import Plant, Shift, config_sha256
 from qc.storage import discover, fingerprint, unchanged
 from qc.storage.attempt import note_tried
@@ -209,6 +209,8 @@ def fill(
     ------
     ConfigError
         If the plant's configuration is at fault: the next shift would fare no better.
+    RunnerError
+        If its workers are gone, for the same reason.
     """
 
     def filled(outcome: str, said: str = "") -> Filled:
@@ -229,7 +231,7 @@ def fill(
         return filled(AS_BEFORE if _pointer(plant, shift) == before else PUBLISHED, said)
     except ReadingsError as error:  # the files went away in between
         return filled(NO_DATA, str(error))
-    except ConfigError:
+    except (ConfigError, RunnerError):
         raise
     except ShiftmixError as error:
         return filled(ERROR, str(error))

@@ -12,14 +12,14 @@ with the worker until it ends: the next run finds them warm.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import distributed
-from distributed.comm.core import CommClosedError
+from distributed.client import ClosedClientError
 from distributed.scheduler import KilledWorker
 from prefect_dask.task_runners import DaskTaskRunner
 
@@ -62,9 +62,15 @@ def at_work(parcel: bytes) -> bytes:
     return packed(children.one(*unpacked(parcel)))
 
 
-def what_is_there(folders: Sequence[str]) -> tuple[str, list[str]]:
-    """The code of a worker, and those of some folders that it does not see."""
-    return software(), [folder for folder in folders if not Path(folder).is_dir()]
+def what_is_there(folders: Mapping[str, int]) -> tuple[str, list[str]]:
+    """The code of a worker, and those of some folders, by inode, that it does not see."""
+    return software(), [path for path, inode in folders.items() if _inode(path) != inode]
+
+
+def _inode(folder: str) -> int | None:
+    """Number of a folder in its file system, the same on all hosts that share it."""
+    path = Path(folder)
+    return path.stat().st_ino if path.is_dir() else None
 
 
 def _settings(operation: Operation) -> dict[str, Any]:
@@ -98,7 +104,8 @@ def _client_of(runner: Any, operation: Operation) -> Any:
 
 def _judge(client: Any, plant: Plant) -> None:
     """Refuse workers that would give another answer, or none."""
-    folders = [folder for folder in (plant.readings, plant.storage) if Path(folder).is_dir()]
+    seen = {folder: _inode(folder) for folder in (plant.readings, plant.storage)}
+    folders = {folder: inode for folder, inode in seen.items() if inode is not None}
     try:
         told = client.run(what_is_there, folders)
     except Exception as error:  # whatever a worker without our code raises
@@ -115,15 +122,17 @@ def _judge(client: Any, plant: Plant) -> None:
         if missing:
             raise RunnerError(
                 f"the Dask worker {worker} does not see {' and '.join(missing)}",
-                remedy="Mount readings and storage there under the same paths",
+                remedy="Mount the same readings and storage there, under the same paths",
             )
 
 
 def _each(client: Any, work: Callable[[Any], Any], given: Sequence[Any]) -> Iterator[Any]:
-    futures = [client.submit(at_work, packed((work, one)), pure=False) for one in given]
+    with _no_cluster_lost():
+        futures = [client.submit(at_work, packed((work, one)), pure=False) for one in given]
     try:
         for future in futures:
-            told = unpacked(_result(client, future))
+            with _no_cluster_lost():
+                told = unpacked(_awaited(client, future))
             if isinstance(told, Raised):
                 raise told.again()
             yield told
@@ -133,25 +142,25 @@ def _each(client: Any, work: Callable[[Any], Any], given: Sequence[Any]) -> Iter
             client.cancel(left)
 
 
-def _result(client: Any, future: Any) -> bytes:
-    """What a worker gave back; RunnerError where there is none any more to give it."""
+@contextmanager
+def _no_cluster_lost() -> Iterator[None]:
+    """Say what became of the cluster, as an error of ours; one of the work is told, not raised."""
     try:
-        return _awaited(client, future)
+        yield
     except KilledWorker as error:
         said = f"Dask workers died one after the other: {error}"
         raise RunnerError(said, remedy=AGAIN) from error
-    except (asyncio.CancelledError, CommClosedError) as error:
+    except (asyncio.CancelledError, OSError, ClosedClientError) as error:
         raise RunnerError(f"the Dask scheduler is gone: {error}", remedy=AGAIN) from error
 
 
 def _awaited(client: Any, future: Any) -> bytes:
+    """What a worker gave back; RunnerError where there is none any more to give it."""
     without = 0.0
     while without < PATIENCE:
         try:
             told: bytes = future.result(timeout=LOOK)
         except TimeoutError:
-            if future.done():
-                raise  # of the work itself
             without = 0.0 if client.nthreads() else without + LOOK
         else:
             return told

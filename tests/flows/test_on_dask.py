@@ -12,6 +12,7 @@ from pathlib import Path
 import prefect  # noqa: F401 - before the server: settings read here must be restored after it
 import pytest
 
+from benchmarks.dask_cluster import dask_cluster
 from config import load_plant
 from flows import on_dask
 from flows.inspecting import run_flow
@@ -22,7 +23,6 @@ from qc.errors import RunnerError
 from qc.plant import Plant, Shift
 from qc.storage import pieces, portions
 from qc.storage.published import read_pointer
-from tests.flows.dask_cluster import dask_cluster
 from tests.flows.runner_site import contents, divide, hidden
 from tests.flows.served import children_of, until
 
@@ -65,14 +65,14 @@ def open_to_others(pid: int) -> list[str]:
     return found
 
 
-def killed_at_work(worker: int, told: list[bool]) -> None:
-    """Kill a worker that has begun to work: it has a child that uses the processor."""
+def killed_at_work(worker: int, told: list[bool], target: int) -> None:
+    """Kill a process once a worker has begun to work: it has a child that uses the processor."""
 
     def busy() -> bool:
         return any(_ticks(child) > 100 for child in children_of(worker))
 
     told.append(until(busy, 60))
-    os.kill(worker, signal.SIGKILL)
+    os.kill(target, signal.SIGKILL)
 
 
 def _ticks(pid: int) -> int:
@@ -95,7 +95,7 @@ def test_a_worker_that_is_killed_at_work_changes_nothing(
         plant = configured(divided, cluster.address)
         first, second = (one.pid for one in cluster.workers)
         told: list[bool] = []
-        killer = threading.Thread(target=killed_at_work, args=(first, told))
+        killer = threading.Thread(target=killed_at_work, args=(first, told, first))
         killer.start()
         run_flow(Path(plant.source), early)
         killer.join()
@@ -107,20 +107,25 @@ def test_a_worker_that_is_killed_at_work_changes_nothing(
     assert hidden(plant) == []
 
 
-def test_a_run_without_any_worker_left_ends_and_publishes_nothing(
-    divided: Plant, early: Shift, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("lost", ["workers", "scheduler"])
+def test_a_run_without_its_cluster_ends_and_publishes_nothing(
+    divided: Plant, early: Shift, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
     monkeypatch.setattr(on_dask, "LOOK", 0.2)
     monkeypatch.setattr(on_dask, "PATIENCE", 1.0)
     with dask_cluster(tmp_path / "dask", 1) as cluster:
         plant = configured(divided, cluster.address)
-        told: list[bool] = []
+        worker, told = cluster.workers[0].pid, []
+        target = worker if lost == "workers" else cluster.scheduler.pid
         with workers_of(plant) as workers:
-            killer = threading.Thread(target=killed_at_work, args=(cluster.workers[0].pid, told))
+            killer = threading.Thread(target=killed_at_work, args=(worker, told, target))
             killer.start()
-            with pytest.raises(RunnerError, match="no Dask worker is left"):
+            with pytest.raises(RunnerError, match=r"no Dask worker is left|the Dask scheduler is"):
                 inspect(plant, early, workers=workers)
             killer.join()
+            if lost == "scheduler":  # the next shift of a backfill
+                with pytest.raises(RunnerError, match="the Dask scheduler is gone"):
+                    inspect(plant, early, workers=workers)
     home = Path(plant.storage) / f"date={early.date}/shift=early"
     assert read_pointer(home) is None
 
@@ -134,9 +139,9 @@ def test_a_worker_with_other_code_or_without_the_folders_is_refused(
             patch.setattr(on_dask, "software", lambda: "shiftmix 9.9")
             with pytest.raises(RunnerError, match=r"this process shiftmix 9\.9"):
                 started(given)
-        # Folders that this process alone sees: those below its own entry of /proc.
-        own = replace(given, readings=f"/proc/self/task/{threading.get_native_id()}")
-        with pytest.raises(RunnerError, match="does not see /proc/self/task"):
+        # Of the same path, and another folder in each process.
+        own = replace(given, readings="/proc/self")
+        with pytest.raises(RunnerError, match="does not see /proc/self"):
             started(own)
 
 

@@ -439,3 +439,15 @@ def test_limits_are_judged_before_anything_is_decoded(plant, table, deliver, mon
     monkeypatch.setattr(opened, "MAX_FILE_BYTES", 100)
     with pytest.raises(parquet_file.Refused, match="MiB, more than"):
         hash_file(path)
+
+
+def test_a_file_is_the_same_on_another_host_that_shares_its_folder(plant, table, deliver) -> None:
+    path = deliver(table(5))
+    state = hash_file(path)[1]
+    relative = path.relative_to(plant.readings).as_posix()
+    digest = sha256(path.read_bytes()).hexdigest()
+    piece = Piece(plant, plant.line("A"), plant.shift(DAY, "early"), relative, digest)
+    elsewhere = replace(piece, state=replace(state, device=state.device + 1))
+    assert isinstance(scan(elsewhere), Scan)
+    touched = replace(piece, state=replace(state, changed_ns=state.changed_ns + 1))
+    assert isinstance(scan(touched), Reject)

@@ -1,9 +1,10 @@
-"""A Dask scheduler and its workers, processes on loopback which a test may kill."""
+"""A Dask scheduler and its workers, processes on loopback which a test may kill and a core hold."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,17 +12,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.flows.conftest import free_port
-
 LOOPBACK = "127.0.0.1"
 DASK = (sys.executable, "-m", "dask")
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The scheduler's address, and the processes of the workers."""
+    """The scheduler's address, and the processes."""
 
     address: str
+    scheduler: subprocess.Popen[bytes]
     workers: tuple[subprocess.Popen[bytes], ...]
 
 
@@ -41,11 +41,13 @@ def dask_cluster(
     cores : sequence of int
         The core of each worker; any of them by default.
     """
-    address = f"tcp://{LOOPBACK}:{free_port()}"
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        address = f"tcp://{LOOPBACK}:{probe.getsockname()[1]}"
     common = ("--host", LOOPBACK, "--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0")
     scheduler = (*DASK, "scheduler", *common, "--port", address.rpartition(":")[2])
     with ExitStack() as stack:
-        stack.enter_context(_running(scheduler, folder / "scheduler.log", settings))
+        head = stack.enter_context(_running(scheduler, folder / "scheduler.log", settings))
         workers = []
         for k in range(number):
             command = (
@@ -55,7 +57,7 @@ def dask_cluster(
             pinned = ("taskset", "-c", str(cores[k])) if cores else ()
             log = folder / f"worker-{k}.log"
             workers.append(stack.enter_context(_running((*pinned, *command), log, settings)))
-        yield Cluster(address, tuple(workers))
+        yield Cluster(address, head, tuple(workers))
 
 
 @contextmanager
