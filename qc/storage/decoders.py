@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -31,6 +32,11 @@ from qc.storage.scans import Piece
 SECONDS = 300.0  # for one piece, which takes about one; a portion takes no longer
 MEMORY = 4 * 2**30  # bytes that a decoder may take; a piece takes about a fortieth
 DIED = "Write the file again, and tell us of it: no file should end its decoder"
+
+# Variables that a decoder may see: it reads files of others, and needs no secret of ours.
+PLAIN = re.compile(
+    r"PATH|HOME|TMPDIR|TZ|LANG|LC_\w+|LD_LIBRARY_PATH|(ARROW|OMP|OPENBLAS|MALLOC)_\w+"
+)
 
 Work = Callable[[Any], Any]
 
@@ -117,11 +123,12 @@ class _Decoder:
 
     def __init__(self) -> None:
         paths = os.pathsep.join(path for path in sys.path if path)
+        plain = {name: text for name, text in os.environ.items() if PLAIN.fullmatch(name)}
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and a module of ours
             [sys.executable, "-m", "qc.storage.decoder", str(os.getpid()), str(MEMORY)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": paths},
+            env={**plain, "PYTHONPATH": paths},
             start_new_session=True,  # a Ctrl-C is the parent's matter
         )
 

@@ -156,6 +156,18 @@ def _held(children: Decoders) -> list[decoders._Decoder | None]:
     return held
 
 
+def test_a_child_is_told_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
+    hall = empty_hall(tmp_path)
+    with Decoders(1) as children:
+        list(children.each(scan, _pieces(hall)))
+        (child,) = _held(children)
+        assert child is not None
+        environment = Path(f"/proc/{child._process.pid}/environ").read_bytes()
+    assert b"PYTHONPATH" in environment
+    assert b"canary" not in environment
+
+
 def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     program = (
         "import time\n"
