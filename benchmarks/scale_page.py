@@ -22,6 +22,7 @@ MOST_RATIO = 1.5  # of the flow to the same without Prefect
 MOST_SLOPE = 1.1  # of log seconds by log files: 1 is linear
 MOST_MB = 1200.0  # above the imports
 SURE = 2.5  # standard errors above 0 at which a slope counts as one: they are a little short
+MOST_GROWTH = 1.1  # of the last tenth of shifts to the first: less is the machine's other work
 LAG = 12  # shifts over which the load of the machine goes on: four days of the simulation
 HEAD = """\
 # Many lines, many files, a large line, many days
@@ -192,17 +193,20 @@ def _days(told: Told) -> list[str]:
     for name, key in kinds:
         each = told[key][1:]  # the first shift loads what all others have
         tenth = max(1, len(each) // 10)
+        first, last = statistics.median(each[:tenth]), statistics.median(each[-tenth:])
         late = each[DETAILED:]
         rows.append(
             [
                 name,
-                f"{statistics.median(each[:tenth]):.4g}",
-                f"{statistics.median(each[-tenth:]):.4g}",
+                f"{first:.4g}",
+                bold(f"{last:.4g}", last > MOST_GROWTH * first),
                 Trend.of(each).said(),
                 Trend.of(late).said() if len(late) > 2 else "—",
             ]
         )
     cpu = told["each_cpu"]
+    parts = [part for part in np.array_split(cpu, 10) if len(part)]
+    tenths = ", ".join(f"{np.median(part):.2f}" for part in parts)
     line = statistics.median(cpu[-max(1, len(cpu) // 10) :]) / told["lines"]
     head = (
         "of a shift",
@@ -216,14 +220,16 @@ def _days(told: Told) -> list[str]:
         f"{told['items']} items, one after the other in one process; Prefect left out, as are the "
         "children, which end with each shift. Medians of the first and the last tenth of the "
         "shifts; slopes with their standard error, bold where they lie more than "
-        f"{SURE:g} above 0. The goal is that nothing grows. A shift looks back at what earlier "
-        f"ones gave, and the index shows {DETAILED} of them in full: until there are as many, "
-        "time has a reason to grow."
+        f"{SURE:g} above 0, and the last tenth where it is more than {MOST_GROWTH:g} times the "
+        "first. The goal is that nothing grows. A shift reads the records of up to 25 earlier ones "
+        f"for its trends, and the index shows {DETAILED} of them in full: until there are as many, "
+        "time grows, whatever a straight line says of it."
     )
     return [
         "## Many days",
         said,
         table(head, rows),
+        f"Processor seconds of a shift, medians of each tenth: {tenths}.",
         f"A line took {line:.3f} processor seconds in the last tenth.",
         _when(told),
     ]
