@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def watched(task: str, config: Path, *more: object) -> Told:
     return told | most
 
 
+@cache
 def idle_decoder() -> float:
     """What a child that scans has in memory before its first piece, in MB."""
     command = [sys.executable, "-m", "qc.storage.decoder", str(MEMORY)]
