@@ -22,7 +22,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom, binomtest
 
 from qc.findings import Finding, Severity
 from qc.inspection.identity import BatchFit
@@ -155,6 +154,8 @@ def _rates(
     """Observed share with its interval, predicted share, and how improbable so many wrong are."""
     if n == 0:
         return None, None, None, None, None
+    from scipy.stats import binom, binomtest  # heavy, and few lines have known items
+
     interval = binomtest(wrong, n).proportion_ci(0.95, method="exact")
     predicted = min(expected / n, 1.0)
     p = float(binom.sf(wrong - 1, n, predicted))

@@ -25,8 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
-from scipy.stats import chi2
+from scipy.special import chdtrc, ndtr
 
 from qc.mixture.model import Mixture
 from qc.mixture.tally import Tally
@@ -221,7 +220,7 @@ def _effect(statistic: float, degrees: int, n: float) -> float:
 
 
 def _p(statistic: float, degrees: int) -> float:
-    return float(chi2.sf(statistic, degrees)) if degrees else 1.0
+    return float(chdtrc(degrees, statistic)) if degrees else 1.0
 
 
 def _shapes(shapes: Floats, units: Floats, residuals: Floats) -> tuple[Shape, tuple[Shape, ...]]:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
-from scipy.stats import chi2, poisson
 
 from qc.mixture.multivariate_em import (
     Gaussians,
@@ -77,6 +76,8 @@ def spurious(rows: Rows, theta: Gaussians) -> dict[int, Fault]:
     lambda items inside by the other components and m observed, a component is beyond doubt when
     C(m_distinct, p) P(Poisson(lambda) >= m - p) < 1e-4.
     """
+    from scipy.stats import chi2, poisson  # heavy, and of no use to one characteristic
+
     k, d = theta.means.shape
     items, top = np.zeros(k), np.zeros((k, 0))
     inside, others = np.zeros(k), np.zeros(k)
