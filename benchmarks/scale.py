@@ -25,7 +25,7 @@ from typing import Any
 
 from benchmarks import scale_data, scale_page, speed_data
 from benchmarks.scale_data import Sizes
-from qc.storage.decoders import MEMORY
+from qc.storage.decoders import Decoders
 
 MEASURED = Path(__file__).with_name("scale_measured.json")
 LOOK = 0.05  # seconds between two looks at the memory
@@ -62,12 +62,10 @@ def watched(task: str, config: Path, *more: object) -> Told:
 @cache
 def idle_decoder() -> float:
     """What a child that scans has in memory before its first piece, in MB."""
-    command = [sys.executable, "-m", "qc.storage.decoder", str(MEMORY)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as child:
+    with Decoders(1):
         time.sleep(STARTED)
-        held = of_tree(child.pid)[child.pid]
-        child.kill()
-    return held
+        tree = of_tree(os.getpid())
+    return max(held for pid, held in tree.items() if pid != os.getpid())
 
 
 def of_tree(root: int) -> dict[int, float]:

@@ -23,12 +23,12 @@ from benchmarks.speed_data import DAY, SHIFT
 from config import load_plant
 from flows.one_shift import LineStep, serially
 from qc.plant import Plant, Shift
-from qc.storage.workers import on_this_machine
+from qc.storage.workers import in_threads
 
 THREADS = max(2, os.cpu_count() or 1)  # lines at a time, as in the flow
 
 
-def in_threads(step: LineStep, lines: Sequence[str]) -> Sequence[str | Exception]:
+def side_by_side(step: LineStep, lines: Sequence[str]) -> Sequence[str | Exception]:
     """Go over the lines as the flow's runner does, Prefect left out."""
     with ThreadPoolExecutor(THREADS) as threads:
         return [out for (out,) in threads.map(lambda line: serially(step, [line]), lines)]
@@ -36,8 +36,8 @@ def in_threads(step: LineStep, lines: Sequence[str]) -> Sequence[str | Exception
 
 def plainly(plant: Plant, shift: Shift) -> None:
     """One shift with the flow's threads and processes, without Prefect."""
-    with on_this_machine() as workers:
-        outcome = flows.one_shift.inspect(plant, shift, (), in_threads, workers=workers)
+    with in_threads() as workers:
+        outcome = flows.one_shift.inspect(plant, shift, (), side_by_side, workers=workers)
     if outcome.failed:
         raise RuntimeError(f"lines in error: {outcome.failed}")
 

@@ -26,7 +26,7 @@ from benchmarks.speed_data import DAY, SHIFT
 from benchmarks.speed_stages import Stages
 from config import load_plant
 from qc.storage.decoders import Decoders
-from qc.storage.workers import on_this_machine
+from qc.storage.workers import in_threads
 
 BATCH = 65_536  # rows of a copy's steps
 LOOK = 0.02  # seconds between two looks at the memory
@@ -40,7 +40,7 @@ def line(config: Path) -> dict[str, object]:
     shift = plant.shift(DAY, SHIFT)
 
     def work() -> None:
-        with on_this_machine() as workers:
+        with in_threads() as workers:
             flows.one_shift.inspect(plant, shift, workers=workers)
 
     return _watched(work, imports_of_child=_idle_decoder())
@@ -72,7 +72,7 @@ def lines(config: Path, repeats: int = 3) -> dict[str, object]:
         for _ in range(repeats):
             _forget(config)
             began = time.perf_counter()
-            with on_this_machine() as workers:
+            with in_threads() as workers:
                 flows.one_shift.inspect(plant, plant.shift(DAY, SHIFT), workers=workers)
             plain.append(time.perf_counter() - began)
             _forget(config)
