@@ -16,6 +16,7 @@ never a wrong answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,7 +33,8 @@ Hashes = NDArray[np.uint64]
 Keep = Callable[[pa.ChunkedArray], None]
 
 BLOCK = 1 << 14  # texts hashed at a time: all that a step makes of them stays in cache
-SORTED = 1 << 23  # hashes sorted at a time
+SORTED = 1 << 22  # hashes that a thread sorts at a time
+THREADS = 2
 READ = 1 << 20  # hashes read at a time
 WORD = 8  # bytes
 ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 by the golden ratio (Knuth): its bits look random
@@ -84,7 +86,9 @@ def repeated(paths: Sequence[Path]) -> list[Ints]:
     """Positions in each file of the hashes that occur more than once in all of them."""
     total = sum(path.stat().st_size for path in paths) // WORD
     n_parts = max(1, -(-total // SORTED))
-    twice = np.concatenate([_twice(_part(paths, k, n_parts)) for k in range(n_parts)])
+    with ThreadPoolExecutor(THREADS) as threads:
+        parts = threads.map(lambda k: _twice(_part(paths, k, n_parts)), range(n_parts))
+        twice = np.concatenate([*parts])
     if len(twice) == 0:
         return [np.zeros(0, dtype=np.int64) for _ in paths]
     return [_among(path, twice) for path in paths]
