@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks.designs import GAUSSIAN, OTHERS, Design, shifts_of
+from benchmarks.items import Inspected, inspected_items
 from benchmarks.page import bold, percent, table, write_page
 from benchmarks.real_items import REAL, RealItems
-from qc.inspection import inspect_line
 from qc.plant import Line, Shift
-from qc.records import Disposition, LineReadings, LineResult, Verdict, WindowTally
+from qc.records import Disposition, LineReadings, ReadingBlock, Verdict, WindowTally
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int16]
@@ -147,14 +147,15 @@ class Counts:
         return self.verdicts[verdict] / self.shifts
 
 
-def inspected(line: Line, x: Floats, window: Sequence[WindowTally] = ()) -> LineResult:
+def inspected(line: Line, x: Floats, window: Sequence[WindowTally] = ()) -> Inspected:
     """The line's result on these readings, fitted together with the window."""
-    no_null = np.zeros(len(x), dtype=bool)
-    readings = LineReadings("A", x, no_null, None, None, (), (), (), len(x))
-    return inspect_line(line, SHIFT, readings, window, config_sha256="c", input_sha256="i")
+    block = ReadingBlock(x, np.zeros(len(x), dtype=bool))
+    return inspected_items(
+        line, SHIFT, LineReadings("A", [block], len(x), (), (), (), len(x)), window
+    )
 
 
-def best_posterior(design: Design, result: LineResult) -> Floats:
+def best_posterior(design: Design, result: Inspected) -> Floats:
     """What the best rule knows of each item; 1 where the reading is invalid."""
     by_reading = np.ones(len(result.by_reading))
     by_reading[: len(result.tally)] = design.best(result.tally.values)
@@ -169,7 +170,7 @@ def add_shift(design: Design, seed: list[int], counts: Counts) -> None:
 
 
 def add_result(
-    result: LineResult, x: Floats, truth: Codes, best: Floats | None, counts: Counts
+    result: Inspected, x: Floats, truth: Codes, best: Floats | None, counts: Counts
 ) -> None:
     """Add an inspected shift; `best` is what the best rule knows of each item, if that is known."""
     line = result.record.line

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.items import Inspected
 from qc.inspection.identity import fit_batches
 from qc.mixture import Tally
-from qc.records import Disposition, LineResult, Verdict
+from qc.records import Disposition, Verdict
 from tests.qc.inspection.lines import inspect, line
 
 SD = 0.2
@@ -23,7 +24,7 @@ def normal(n: int, seed: int) -> np.ndarray:
     return np.round(np.random.default_rng(seed).normal(10.0, SD, n), 2)
 
 
-def lost(result: LineResult) -> float:
+def lost(result: Inspected) -> float:
     """Share of the items that are held or assigned to the size that was not run."""
     items = result.by_reading.take(result.index)
     right = (items.disposition == Disposition.ASSIGNED) & (items.batch == 0)

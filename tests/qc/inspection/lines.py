@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import numpy as np
 
-from qc.inspection import inspect_line
+from benchmarks.items import Inspected, inspected_items
 from qc.plant import Batch, Gauge, Line, Policy, Shift
 from qc.records import (
     LineReadings,
-    LineResult,
     ReadingBlock,
     Reject,
     ShiftValues,
@@ -46,13 +44,6 @@ def line(
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Inspected(LineResult):
-    """A result with the entry of each item, (n_items,)."""
-
-    index: np.ndarray
-
-
 def readings(
     values: np.ndarray,
     nulls: int = 0,
@@ -77,11 +68,9 @@ def readings(
 
 
 def inspected(
-    on: Line, given: LineReadings, window: tuple[WindowTally, ...] = (), **more
+    on: Line, given: LineReadings, window: tuple[WindowTally, ...] = (), **more: object
 ) -> Inspected:
-    result = inspect_line(on, SHIFT, given, window, config_sha256="c", input_sha256="i", **more)
-    index = np.concatenate([result.lookup.entries(block) for block in given.blocks])
-    return Inspected(result.record, result.tally, result.by_reading, result.lookup, index)
+    return inspected_items(on, SHIFT, given, window, **more)
 
 
 def inspect(
