@@ -26,6 +26,8 @@ from qc.storage.published import read_pointer
 from tests.flows.runner_site import contents, divide, hidden
 from tests.flows.served import children_of, until
 
+BUSY = 30  # hundredths of a second: a child that has begun, and not ended, its first piece
+
 pytestmark = pytest.mark.server
 pytest.importorskip("prefect_dask", reason="shiftmix[dask] is not installed")
 
@@ -69,7 +71,7 @@ def killed_at_work(worker: int, told: list[bool], target: int) -> None:
     """Kill a process once a worker has begun to work: it has a child that uses the processor."""
 
     def busy() -> bool:
-        return any(_ticks(child) > 100 for child in children_of(worker))
+        return any(_ticks(child) > BUSY for child in children_of(worker))
 
     told.append(until(busy, 60))
     os.kill(target, signal.SIGKILL)
