@@ -5,6 +5,7 @@ They are read again, looked up and written portion by portion; what is held is k
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -169,7 +170,6 @@ class _Parts:
 
     def __exit__(self, kind: object, *rest: object) -> None:
         if kind is None:
-            self._flush()
             self._end()
         else:
             self._open.__exit__(kind, *rest)  # type: ignore[arg-type]
@@ -180,7 +180,6 @@ class _Parts:
             room = self._room
             self._take(table.slice(0, room))
             table = table.slice(room)
-            self._flush()
             self._end()
             self._begin()
         self._take(table)
@@ -203,15 +202,20 @@ class _Parts:
         self._number += 1
         self._room = PART_ROWS
         handle = self._open.enter_context(replacing(path))
-        self._writer = pq.ParquetWriter(
-            handle, self._schema, compression="zstd", write_page_checksum=True
-        )
+        try:
+            self._writer = pq.ParquetWriter(
+                handle, self._schema, compression="zstd", write_page_checksum=True
+            )
+        except OSError:  # it has begun to write; the file tells of it, and goes
+            self._open.__exit__(*sys.exc_info())
+            raise
 
     def _end(self) -> None:
         assert self._writer is not None
-        self._writer.close()
+        with self._open:  # what fails here is told by the file, which goes
+            self._flush()
+            self._writer.close()
         self._writer = None
-        self._open.close()
 
 
 def _with_ours(
