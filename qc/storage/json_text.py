@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Hashable
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time
 from enum import Enum
@@ -22,6 +22,7 @@ import numpy as np
 from qc.errors import StorageError, Where
 
 Record = TypeVar("Record")
+Read = Callable[[Any], Any]
 
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -30,7 +31,7 @@ def to_json(record: Any) -> bytes:
     """A dataclass record as canonical JSON."""
     # Through its own type once, so that a whole number in a field of floats is written as a
     # float: what is read back and written again must be the same text.
-    return canonical(_plain(_typed(type(record), _plain(record), part=False)))
+    return canonical(_plain(_typed(type(record), _plain(record))))
 
 
 def canonical(content: Any) -> bytes:
@@ -78,45 +79,68 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _typed(kind: Any, value: Any, *, part: bool) -> Any:
+def _typed(kind: Any, value: Any, *, part: bool = False) -> Any:
     """A JSON value as the type that an annotation names."""
+    return _reader(kind, part)(value)
+
+
+@cache  # what an annotation asks for is found out once a type: records of a plant are many
+def _reader(kind: Any, part: bool) -> Read:
+    """What makes a JSON value the type that an annotation names."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         (inner,) = (other for other in arguments if other is not type(None))
-        return None if value is None else _typed(inner, value, part=part)
+        read = _reader(inner, part)
+        return lambda value: None if value is None else read(value)
     if origin is dict:
-        entries = _of(dict, value).items()
-        return {key: _typed(arguments[1], entry, part=part) for key, entry in entries}
+        read = _reader(arguments[1], part)
+        return lambda value: {key: read(entry) for key, entry in _of(dict, value).items()}
     if origin is tuple:
-        entries = _of(list, value)
-        kinds = arguments[:1] * len(entries) if arguments[1:] == (...,) else arguments
-        pairs = zip(kinds, entries, strict=True)
-        return tuple(_typed(wanted, entry, part=part) for wanted, entry in pairs)
-    if is_dataclass(kind):
-        hints = _annotations(cast("Hashable", kind))
-        content = {
-            name: _typed(hints[name], entry, part=part)
-            for name, entry in _of(dict, value).items()
-            if name in hints or not part
-        }
-        return kind(**content)  # type: ignore[operator]
-    if kind is float:
-        number = NOT_FINITE.get(value, value) if isinstance(value, str) else value
-        return float(_of(float, number) if isinstance(number, float) else _of(int, number))
-    if kind in (date, datetime, time):
-        return kind.fromisoformat(_of(str, value))
+        return _tuple_reader(arguments, part)
     if origin is Literal:
-        if value not in arguments:
-            raise TypeError(f"{value!r} is none of {arguments}")
-        return value
+        return lambda value: _one_of(arguments, value)
+    if is_dataclass(kind):
+        return _record_reader(kind, part)
+    if kind is float:
+        return _float
+    if kind in (date, datetime, time):
+        return lambda value: kind.fromisoformat(_of(str, value))
     if issubclass(kind, Enum):
-        return kind(value)
-    return _of(kind, value)
+        return cast("Read", kind)
+    return lambda value: _of(kind, value)
 
 
-@cache  # evaluating them anew for each of a large plant's records takes longer than all the rest
-def _annotations(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
+def _tuple_reader(kinds: tuple[Any, ...], part: bool) -> Read:
+    if kinds[1:] == (...,):
+        read = _reader(kinds[0], part)
+        return lambda value: tuple([read(entry) for entry in _of(list, value)])
+    reads = [_reader(kind, part) for kind in kinds]
+    return lambda value: tuple(
+        [read(entry) for read, entry in zip(reads, _of(list, value), strict=True)]
+    )
+
+
+def _record_reader(kind: Any, part: bool) -> Read:
+    reads = {name: _reader(hint, part) for name, hint in get_type_hints(kind).items()}
+
+    def read(value: Any) -> Any:
+        entries = _of(dict, value).items()
+        return kind(
+            **{name: reads[name](entry) for name, entry in entries if name in reads or not part}
+        )
+
+    return read
+
+
+def _float(value: Any) -> float:
+    number = NOT_FINITE.get(value, value) if isinstance(value, str) else value
+    return float(number if isinstance(number, float) else _of(int, number))
+
+
+def _one_of(allowed: tuple[Any, ...], value: Any) -> Any:
+    if value not in allowed:
+        raise TypeError(f"{value!r} is none of {allowed}")
+    return value
 
 
 def _of(kind: type[Any], value: Any) -> Any:
