@@ -193,7 +193,7 @@ def write_items(
     assert isinstance(readings.blocks, Blocks)
     plant = replace(attempt.plant, lines=(line,))
     tasks = tasks_of(plant, folder, readings.blocks.portions, lookup, by_reading)
-    written = together([*each(write_portion, tasks)])
+    written = together(each(write_portion, tasks))
     for left in folder.glob(f"{atomic.HIDDEN}*{atomic.UNFINISHED}"):  # by a writer that was killed
         remove(left)
     return written

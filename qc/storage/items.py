@@ -6,7 +6,7 @@ They are read again, looked up and written portion by portion; what is held is k
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,14 +135,19 @@ def write_portion(task: Task) -> WrittenItems:
     return WrittenItems(met, pa.concat_tables(held), times)
 
 
-def together(written: Sequence[WrittenItems]) -> WrittenItems:
-    """What became of the items of all portions; the held ones worst first."""
-    held = pa.concat_tables([each.held for each in written]).combine_chunks()
-    return WrittenItems(
-        sum(each.n_items for each in written),
-        held.take(_worst_first(held)),
-        sum_of(each.times for each in written),
-    )
+def together(written: Iterable[WrittenItems]) -> WrittenItems:
+    """What became of the items of all portions, added up as they come; the held ones worst first.
+
+    The tables of times of a large line's portions would be the most of what is in memory.
+    """
+    n_items, held = 0, [HELD_SCHEMA.empty_table()]
+    times: TimeTable | None = None
+    for each in written:
+        n_items += each.n_items
+        held.append(each.held)
+        times = sum_of((times, each.times))
+    all_held = pa.concat_tables(held).combine_chunks()
+    return WrittenItems(n_items, all_held.take(_worst_first(all_held)), times)
 
 
 def items_schema(plant: Plant, items: pa.Schema) -> pa.Schema:
