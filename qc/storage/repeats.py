@@ -35,7 +35,7 @@ Keep = Callable[[pa.ChunkedArray], None]
 BLOCK = 1 << 14  # texts hashed at a time: all that a step makes of them stays in cache
 SORTED = 1 << 22  # hashes that a thread sorts at a time
 THREADS = 2
-READ = 1 << 20  # hashes read at a time
+READ = 1 << 16  # hashes read at a time: they stay in cache
 WORD = 8  # bytes
 ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 by the golden ratio (Knuth): its bits look random
 FOLD = np.uint64(0xDFDFDFDFDFDFDFDF)
@@ -86,8 +86,14 @@ def repeated(paths: Sequence[Path]) -> list[Ints]:
     """Positions in each file of the hashes that occur more than once in all of them."""
     total = sum(path.stat().st_size for path in paths) // WORD
     n_parts = max(1, -(-total // SORTED))
+    width = (1 << 64) // n_parts + 1  # of a part's range
     with ThreadPoolExecutor(THREADS) as threads:
-        parts = threads.map(lambda k: _twice(_part(paths, k, n_parts)), range(n_parts))
+        counted = threads.map(lambda path: _in_parts(path, n_parts, width), paths)
+        sizes = sum(counted, np.zeros(n_parts, dtype=np.int64))
+        parts = threads.map(
+            lambda k: _twice(_part(paths, k * width, (k + 1) * width - 1, int(sizes[k]))),
+            range(n_parts),
+        )
         twice = np.concatenate([*parts])
     if len(twice) == 0:
         return [np.zeros(0, dtype=np.int64) for _ in paths]
@@ -115,18 +121,27 @@ def _blocks(path: Path) -> Iterator[Hashes]:
             yield found
 
 
-def _part(paths: Sequence[Path], k: int, n_parts: int) -> Hashes:
-    """The hashes of the k-th of so many equal parts of their range."""
-    if n_parts == 1:
-        return np.concatenate(
-            [np.zeros(0, np.uint64), *(b for path in paths for b in _blocks(path))]
-        )
-    width = (1 << 64) // n_parts + 1
-    low, high = np.uint64(k * width), np.uint64(min((k + 1) * width, (1 << 64)) - 1)
-    found = [np.zeros(0, dtype=np.uint64)]
+def _in_parts(path: Path, n_parts: int, width: int) -> Ints:
+    """How many of a file's hashes lie in each part of their range, shape (n_parts,)."""
+    counts = np.zeros(n_parts, dtype=np.int64)
+    for block in _blocks(path):
+        if n_parts == 1:
+            counts += len(block)
+        else:
+            counts += np.bincount((block // np.uint64(width)).view(np.int64), minlength=n_parts)
+    return counts
+
+
+def _part(paths: Sequence[Path], low: int, high: int, size: int) -> Hashes:
+    """The hashes of a part of their range, of which there are so many."""
+    found, met = np.empty(size, dtype=np.uint64), 0
+    least, most = np.uint64(low), np.uint64(min(high, (1 << 64) - 1))
     for path in paths:
-        found += [block[(block >= low) & (block <= high)] for block in _blocks(path)]
-    return np.concatenate(found)
+        for block in _blocks(path):
+            own = block[(block >= least) & (block <= most)]
+            found[met : met + len(own)] = own
+            met += len(own)
+    return found
 
 
 def _twice(hashes: Hashes) -> Hashes:
