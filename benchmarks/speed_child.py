@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -25,12 +26,12 @@ import flows.one_shift
 from benchmarks.speed_data import DAY, SHIFT
 from benchmarks.speed_stages import Stages
 from config import load_plant
+from qc.inspection.readings import Tallier
 from qc.storage.decoders import Decoders
 from qc.storage.workers import in_threads
 
 BATCH = 65_536  # rows of a copy's steps
 LOOK = 0.02  # seconds between two looks at the memory
-STARTED = 5.0  # seconds in which a child has imported all that it needs
 
 
 def line(config: Path) -> dict[str, object]:
@@ -130,19 +131,18 @@ def _memory(process: int) -> float:
 
 
 def _children() -> list[int]:
-    told = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
-    beside = [
-        int(child)
-        for task in Path("/proc/self/task").iterdir()
-        for child in (task / "children").read_text(encoding="ascii").split()
-    ]
-    return sorted({*map(int, told.split()), *beside})
+    """Processes that any thread of this one has started."""
+    found: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended
+            found.update(map(int, (task / "children").read_text(encoding="ascii").split()))
+    return sorted(found)
 
 
 def _idle_decoder() -> float:
-    """What a child that scans holds before its first piece, in MB."""
-    with Decoders(1):
-        time.sleep(STARTED)
+    """What a child that scans has imported with its first piece, in MB."""
+    with Decoders(1) as decoders:
+        list(decoders.each(bool, [Tallier]))  # it comes with each piece
         return max(_memory(child) for child in _children())
 
 
