@@ -123,12 +123,11 @@ def _blocks(path: Path) -> Iterator[Hashes]:
 
 def _in_parts(path: Path, n_parts: int, width: int) -> Ints:
     """How many of a file's hashes lie in each part of their range, shape (n_parts,)."""
+    if n_parts == 1:
+        return np.array([path.stat().st_size // WORD])
     counts = np.zeros(n_parts, dtype=np.int64)
     for block in _blocks(path):
-        if n_parts == 1:
-            counts += len(block)
-        else:
-            counts += np.bincount((block // np.uint64(width)).view(np.int64), minlength=n_parts)
+        counts += np.bincount((block // np.uint64(width)).view(np.int64), minlength=n_parts)
     return counts
 
 
