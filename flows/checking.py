@@ -16,6 +16,7 @@ from flows.which_shift import which_shift
 from qc.errors import ReadingsError
 from qc.plant import Line, Plant, Shift
 from qc.storage import History, ShiftFiles, discover, fingerprint, read_line
+from qc.storage.workers import Each, in_threads
 from qc.wording import grouped
 
 
@@ -48,20 +49,23 @@ def check_and_tell(config: Path, day: date | None, shift: str, *, as_json: bool)
     which = which_shift(plant, day, shift, datetime.now(UTC))
     files = discover(plant, which)
     history = History(plant, which)
-    checks = [check_line(plant, line, which, files, history) for line in plant.lines]
+    with in_threads() as workers:  # a file that kills what reads it is one more finding
+        checks = [
+            check_line(plant, line, which, files, history, workers.scan) for line in plant.lines
+        ]
     findings = [finding.sentence for finding in shift_findings(files)]
     print((_json if as_json else _table)(plant, which, checks, findings))
     return int(any(check.trouble for check in checks))
 
 
 def check_line(
-    plant: Plant, line: Line, shift: Shift, files: ShiftFiles, history: History
+    plant: Plant, line: Line, shift: Shift, files: ShiftFiles, history: History, each: Each
 ) -> LineCheck:
     """Read one line's input as an inspection would, and say what is there."""
     paths = files.by_line.get(line.name, ())
     try:
         inputs = fingerprint(plant, line, shift, files, history)
-        readings = read_line(plant, line, shift, inputs)
+        readings = read_line(plant, line, shift, inputs, each=each)
     except ReadingsError as error:
         return LineCheck(line.name, len(paths), 0, 0, {}, (), str(error))
     usable = sum(int(np.count_nonzero(np.isfinite(block.values))) for block in readings.blocks)

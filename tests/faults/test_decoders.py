@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from flows.checking import check_and_tell
 from flows.one_shift import inspect
 from qc.records import LineStatus, Reject
 from qc.storage import LineInputs, decoders, discover, fingerprint
@@ -22,7 +24,7 @@ from qc.storage.pieces import pieces_of
 from qc.storage.reader import scan
 from qc.storage.scans import Piece, Scan
 from qc.storage.workers import Workers
-from tests.faults.hall import Hall, build, finding, table, the_rules, write
+from tests.faults.hall import ROWS, Hall, build, finding, table, the_rules, write
 
 # A decoder whose reader dies of a file of that name, or sleeps: what a fault of a library does.
 DEADLY = """
@@ -89,6 +91,21 @@ def test_a_file_that_kills_its_decoder_is_refused_by_name_and_signal(
     assert record.status is not LineStatus.ERROR
     assert record.counts.refused_files == 2
     assert record.counts.adds_up
+
+
+@pytest.mark.fault("H7")
+@pytest.mark.usefixtures("deadly")
+def test_a_check_outlives_a_file_that_kills_what_reads_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hall = empty_hall(tmp_path)
+    files("a.parquet", "kill-11.parquet")(hall.folder("sound"))
+    check_and_tell(Path(hall.plant.source), hall.shift.date, hall.shift.name, as_json=True)
+    lines = json.loads(capsys.readouterr().out)["lines"]
+    (checked,) = (line for line in lines if line["line"] == "sound")
+    assert (checked["files"], checked["usable"]) == (2, ROWS)
+    assert sum(checked["rejected"].values()) == 1
+    assert any("kill-11.parquet" in said and "SIGSEGV" in said for said in checked["findings"])
 
 
 @pytest.mark.fault("L7")
