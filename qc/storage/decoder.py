@@ -16,7 +16,6 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
-import pandas as pd  # noqa: F401 - as below: pyarrow asks for it with its first array
 import pyarrow as pa
 
 import qc.storage.reader  # noqa: F401 - before the first work comes, which needs it
