@@ -20,6 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 import flows.one_shift
@@ -42,7 +43,9 @@ def line(config: Path) -> dict[str, object]:
 
     def work() -> None:
         with in_threads() as workers:
-            flows.one_shift.inspect(plant, shift, workers=workers)
+            outcome = flows.one_shift.inspect(plant, shift, workers=workers)
+        if outcome.failed:
+            raise RuntimeError(f"lines in error: {outcome.failed}")
 
     return _watched(work, imports_of_child=_idle_decoder())
 
@@ -142,7 +145,9 @@ def _children() -> list[int]:
 def _idle_decoder() -> float:
     """What a child that scans has imported with its first piece, in MB."""
     with Decoders(1) as decoders:
-        list(decoders.each(bool, [Tallier]))  # it comes with each piece
+        # A tallier comes with each piece, and pyarrow takes pandas in with its first array.
+        list(decoders.each(bool, [Tallier]))
+        list(decoders.each(pa.array, [[0.0]]))
         return max(_memory(child) for child in _children())
 
 
