@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 PATIENCE = 120_000.0  # milliseconds until something shows; a busy machine needs many of them
+TRIES = 8  # in that time, of what the UI may undo
 # Prefect's page asks a host of the internet for its own settings.
 ALONE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 
@@ -49,10 +50,8 @@ def submit(page: Page, date: str, shift: str, line: str) -> str:
     page.get_by_role("button", name="date (Optional)").click()
     page.get_by_label("Date (yyyy-MM-dd)").fill(date)
     page.keyboard.press("Escape")
-    page.get_by_label("Select shift").click()
-    page.get_by_role("option", name=shift, exact=True).click()
-    page.get_by_label("Select lines").click()
-    page.get_by_role("option", name=line, exact=True).click()
+    choose(page, "Select shift", shift)
+    choose(page, "Select lines", line)
     page.keyboard.press("Escape")
     with page.expect_response("**/create_flow_run") as answered:
         page.get_by_role("button", name="Submit").click()
@@ -60,6 +59,21 @@ def submit(page: Page, date: str, shift: str, line: str) -> str:
     page.get_by_role("link", name="View run").click()
     page.wait_for_url(f"**/{made['id']}*")
     return str(made["id"])
+
+
+def choose(page: Page, label: str, name: str) -> None:
+    """Open a list and take one of its options; again where the form, drawn anew, has closed it."""
+    from playwright.sync_api import TimeoutError as NotThere
+
+    for left in reversed(range(TRIES)):
+        page.get_by_label(label).click()
+        try:
+            page.get_by_role("option", name=name, exact=True).click(timeout=PATIENCE / TRIES)
+        except NotThere:
+            if not left:
+                raise
+        else:
+            return
 
 
 def says(page: Page, tab: str, *words: str) -> None:
