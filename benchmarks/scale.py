@@ -19,17 +19,15 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from benchmarks import scale_data, scale_page, speed_data
 from benchmarks.scale_data import Sizes
-from qc.storage.decoders import Decoders
+from benchmarks.speed_child import idle_decoder
 
 MEASURED = Path(__file__).with_name("scale_measured.json")
 LOOK = 0.05  # seconds between two looks at the memory
-STARTED = 5.0  # seconds in which a child has imported all that it needs
 MIB = 2**20
 
 Told = dict[str, Any]
@@ -57,15 +55,6 @@ def watched(task: str, config: Path, *more: object) -> Told:
     told: Told = json.loads(first) | json.loads(last)
     most["above_mb"] -= told["imports_mb"]
     return told | most
-
-
-@cache
-def idle_decoder() -> float:
-    """What a child that scans has in memory before its first piece, in MB."""
-    with Decoders(1):
-        time.sleep(STARTED)
-        tree = of_tree(os.getpid())
-    return max(held for pid, held in tree.items() if pid != os.getpid())
 
 
 def of_tree(root: int) -> dict[int, float]:

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -47,7 +48,7 @@ def line(config: Path) -> dict[str, object]:
         if outcome.failed:
             raise RuntimeError(f"lines in error: {outcome.failed}")
 
-    return _watched(work, imports_of_child=_idle_decoder())
+    return _watched(work, imports_of_child=idle_decoder())
 
 
 def stages(config: Path) -> dict[str, object]:
@@ -142,7 +143,8 @@ def _children() -> list[int]:
     return sorted(found)
 
 
-def _idle_decoder() -> float:
+@cache
+def idle_decoder() -> float:
     """What a child that scans has imported with its first piece, in MB."""
     with Decoders(1) as decoders:
         # A tallier comes with each piece, and pyarrow takes pandas in with its first array.
