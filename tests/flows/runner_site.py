@@ -8,9 +8,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import pytest
 
 from flows.one_shift import ShiftOutcome
 from qc.plant import Plant, Shift
+from qc.storage import pieces, portions
 from qc.storage.published import current_version
 from tests.flows.conftest import file_of
 
@@ -33,6 +35,13 @@ def divide(plant: Plant, shift: Shift) -> None:
         pq.write_table(part, path.with_name(f"part-{number}.parquet"), row_group_size=97)
     path = file_of(plant, "B", shift)
     pq.write_table(pq.read_table(path), path, row_group_size=53)
+
+
+def in_small_pieces(monkeypatch: pytest.MonkeyPatch, rows: int, items: int) -> None:
+    """Small files in pieces of so many rows and portions of so many items, as large ones are."""
+    monkeypatch.setattr(pieces, "WORTH_A_LOOK", 0)
+    monkeypatch.setattr(pieces, "PIECE_ROWS", rows)
+    monkeypatch.setattr(portions, "PORTION_ITEMS", items)
 
 
 def contents(plant: Plant, shift: Shift) -> dict[str, str]:

@@ -21,9 +21,8 @@ from flows.runners import workers_of
 from flows.server import prefect_server
 from qc.errors import RunnerError
 from qc.plant import Plant, Shift
-from qc.storage import pieces, portions
 from qc.storage.published import read_pointer
-from tests.flows.runner_site import contents, divide, hidden
+from tests.flows.runner_site import contents, divide, hidden, in_small_pieces
 from tests.flows.served import children_of, until
 
 BUSY = 30  # hundredths of a second: a child that has begun, and not ended, its first piece
@@ -35,9 +34,7 @@ pytest.importorskip("prefect_dask", reason="shiftmix[dask] is not installed")
 @pytest.fixture
 def divided(plant: Plant, early: Shift, monkeypatch: pytest.MonkeyPatch) -> Plant:
     divide(plant, early)
-    monkeypatch.setattr(pieces, "WORTH_A_LOOK", 0)
-    monkeypatch.setattr(pieces, "PIECE_ROWS", 60)
-    monkeypatch.setattr(portions, "PORTION_ITEMS", 60)
+    in_small_pieces(monkeypatch, 60, 60)
     return plant
 
 

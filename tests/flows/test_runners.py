@@ -19,13 +19,19 @@ from flows.one_shift import inspect
 from flows.runners import workers_of
 from qc.errors import ConfigError, RunnerError, WriteError, cannot_write
 from qc.plant import Plant, Shift, config_sha256
-from qc.storage import pieces, portions
 from qc.storage.items import Task
 from qc.storage.parcels import packed, unpacked
-from qc.storage.workers import IN_PLACE, Workers
+from qc.storage.workers import IN_PLACE, Each, Workers
 from tests.flows.conftest import file_of, free_port
 from tests.flows.deadly import DEADLY, scan_or_die, write_or_die
-from tests.flows.runner_site import contents, divide, expected_ids, hidden, published_ids
+from tests.flows.runner_site import (
+    contents,
+    divide,
+    expected_ids,
+    hidden,
+    in_small_pieces,
+    published_ids,
+)
 
 RUNNERS = ("threads", "processes", "dask")
 SMALL = 1_000_000  # bytes that a portion may send out and back
@@ -52,11 +58,8 @@ def of_kind(plant: Plant, runner: str, cluster: Workers) -> AbstractContextManag
 
 @pytest.fixture
 def divided(plant: Plant, early: Shift, monkeypatch: pytest.MonkeyPatch) -> Plant:
-    """Small files in many pieces and portions, as large ones are."""
     divide(plant, early)
-    monkeypatch.setattr(pieces, "WORTH_A_LOOK", 0)
-    monkeypatch.setattr(pieces, "PIECE_ROWS", 100)
-    monkeypatch.setattr(portions, "PORTION_ITEMS", 150)
+    in_small_pieces(monkeypatch, 100, 150)
     return plant
 
 
@@ -85,17 +88,13 @@ def test_the_runner_is_no_part_of_the_configuration_of_a_line(plant: Plant, earl
     assert config_sha256(other, line, early) == config_sha256(plant, line, early)
 
 
-class Deadly:
-    """Workers whose decoders die of a file of a certain name."""
+def doing(workers: Workers, scan: Any = None, write: Any = None) -> Workers:
+    """The same workers, who do other work than they are asked to."""
 
-    def __init__(self, workers: Workers, scan: Any = None, write: Any = None) -> None:
-        self._workers, self._work = workers, (scan, write)
+    def instead(each: Each, work: Any) -> Each:
+        return each if work is None else lambda _, given: each(work, given)
 
-    def scan(self, work: Any, given: Sequence[Any]) -> Any:
-        return self._workers.scan(self._work[0] or work, given)
-
-    def write(self, work: Any, given: Sequence[Any]) -> Any:
-        return self._workers.write(self._work[1] or work, given)
+    return Workers(instead(workers.scan, scan), instead(workers.write, write))
 
 
 def rename_one(plant: Plant, early: Shift) -> Path:
@@ -107,12 +106,10 @@ def rename_one(plant: Plant, early: Shift) -> Path:
 def test_a_file_that_kills_its_decoder_is_refused_by_name(
     divided: Plant, early: Shift, runner: str, cluster: Workers
 ) -> None:
-    path = file_of(divided, "C", early)
-    path.with_name("good.parquet").write_bytes(path.read_bytes())
-    path.rename(path.with_name(f"{DEADLY}.parquet"))
+    bad = rename_one(divided, early)
+    bad.with_name("good.parquet").write_bytes(bad.read_bytes())
     with of_kind(divided, runner, cluster) as workers:
-        deadly = Deadly(workers, scan=scan_or_die)
-        outcome = inspect(divided, early, workers=Workers(deadly.scan, deadly.write))
+        outcome = inspect(divided, early, workers=doing(workers, scan=scan_or_die))
     assert outcome.failed == ()
     line = outcome.record.lines[2]
     assert line.counts.refused_files == 1
@@ -128,8 +125,7 @@ def test_a_portion_that_kills_its_writer_stops_its_line_alone(
 ) -> None:
     rename_one(divided, early)
     with of_kind(divided, runner, cluster) as workers:
-        deadly = Deadly(workers, write=write_or_die)
-        outcome = inspect(divided, early, workers=Workers(deadly.scan, deadly.write))
+        outcome = inspect(divided, early, workers=doing(workers, write=write_or_die))
     assert outcome.failed == ("C",)
     assert "died (SIGKILL)" in outcome.record.lines[2].error
     assert hidden(divided) == []
@@ -178,8 +174,7 @@ def test_what_the_system_said_of_a_failed_write_is_known(
     divided: Plant, early: Shift, runner: str, cluster: Workers
 ) -> None:
     with of_kind(divided, runner, cluster) as workers:
-        deadly = Deadly(workers, write=refuse_to_write)
-        given = Workers(deadly.scan, deadly.write)
+        given = doing(workers, write=refuse_to_write)
         with pytest.raises(WriteError, match="cannot write") as met:
             inspect(divided, early, workers=given)
     assert isinstance(met.value.__cause__, FileNotFoundError)
