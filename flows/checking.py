@@ -49,7 +49,7 @@ def check_and_tell(config: Path, day: date | None, shift: str, *, as_json: bool)
     which = which_shift(plant, day, shift, datetime.now(UTC))
     files = discover(plant, which)
     history = History(plant, which)
-    with in_threads() as workers:  # a file that kills what reads it is one more finding
+    with in_threads(plant.operation.workers) as workers:  # a file may kill what reads it
         checks = [
             check_line(plant, line, which, files, history, workers.scan) for line in plant.lines
         ]
