@@ -5,9 +5,8 @@ They are read again, looked up and written portion by portion; what is held is k
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -206,21 +205,22 @@ class _Parts:
         path = self._folder / f"part-{self._number:05d}.parquet"
         self._number += 1
         self._room = PART_ROWS
-        handle = self._open.enter_context(replacing(path))
-        try:
-            self._writer = pq.ParquetWriter(
-                handle, self._schema, compression="zstd", write_page_checksum=True
-            )
-        except OSError:  # it has begun to write; the file tells of it, and goes
-            self._open.__exit__(*sys.exc_info())
-            raise
+        self._writer = self._open.enter_context(_writing(path, self._schema))
 
     def _end(self) -> None:
-        assert self._writer is not None
         with self._open:  # what fails here is told by the file, which goes
             self._flush()
-            self._writer.close()
         self._writer = None
+
+
+@contextmanager
+def _writing(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """A writer whose file tells of all that fails, from its first bytes to its last ones."""
+    with (
+        replacing(path) as handle,
+        pq.ParquetWriter(handle, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        yield writer
 
 
 def _with_ours(
